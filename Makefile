@@ -1,0 +1,55 @@
+# Two commands do all the set-up: `make run` and `make test`. The others are for those who change the code.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test lint types bench fuzz soak test-systemd packages lock clean
+
+run: $(VENV)/.run
+	@mkdir -p run/objects run/state
+	$(BIN)/dicomd run --config profiles/dicomd.yaml
+
+test: $(VENV)/.test peers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 4 --dist loadgroup
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+bench: $(VENV)/.test peers
+	$(BIN)/python -m tests.bench
+
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz
+
+# The peers that the tests talk to: DCMTK's tools and Orthanc, real ones.
+.PHONY: peers
+peers:
+	@tests/peers.sh
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install -q --require-hashes -r requirements.lock
+	@echo "$(CURDIR)/daemon" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dicomd.pth"
+	@printf '#!%s\nimport sys\nfrom dicomd.cli.main import main\nsys.exit(main())\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/dicomd
+	@chmod +x $(BIN)/dicomd
+	@touch $@
+
+$(VENV)/.test: tests/requirements.lock $(VENV)/.run
+	$(BIN)/pip install -q --require-hashes -r tests/requirements.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist run

@@ -1,0 +1,1 @@
+"""The left wing: associations that peers request."""

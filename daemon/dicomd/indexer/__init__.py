@@ -1,0 +1,1 @@
+"""The clerk: moves receipts to the index of what was received."""

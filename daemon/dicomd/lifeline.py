@@ -1,0 +1,178 @@
+"""The line between parent and child: reports up, orders down, and the scoreboard beside it.
+
+A lifeline is one end of a socket pair. Messages are JSON objects behind a four-byte length. Nobody
+ever blocks on it: what the other side does not take waits here, bounded. End of file means that
+the other side is gone: a child that sees it stops at once, so nothing outlives the supervisor.
+
+Orders (parent to child), each a message with the key ``order``:
+
+========== ============================= ====================================================
+order      further keys                  the child
+========== ============================= ====================================================
+drain      seconds                       takes nothing new, ends what runs, exits 0
+stop                                     the same with no time left
+ask        id, what, arguments           answers with the same id; ``what`` is ``snapshot`` for
+                                         every child, ``jobs.…`` for the requestor
+========== ============================= ====================================================
+
+Reports (child to parent), each a message with the key ``report``:
+
+========== ============================= ====================================================
+report     further keys                  meaning
+========== ============================= ====================================================
+ready                                    the child does its work from now on
+failed     text                          it cannot be born; it exits next
+alive      counters                      heartbeat, every second; counters only ever grow
+answer     id, result | error            to ``ask``
+========== ============================= ====================================================
+"""
+
+import json
+import mmap
+import socket
+import struct
+from typing import Any
+
+Message = dict[str, Any]
+
+HEARTBEAT_S = 1.0
+_LENGTH = struct.Struct("!I")
+_RECEIVE_BYTES = 65536
+_UNSENT_LIMIT_BYTES = 8 << 20
+
+
+class Lifeline:
+    """One end. Mutable: bytes not yet sent, bytes not yet a whole message, ``closed``."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._unsent = bytearray()
+        self._received = bytearray()
+        self.closed = False
+
+    @classmethod
+    def pair(cls) -> tuple["Lifeline", "Lifeline"]:
+        """Both ends; after the fork each side closes the one that is not its own."""
+        left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        return cls(left), cls(right)
+
+    def fileno(self) -> int:
+        """For select, epoll and the like."""
+        return self._sock.fileno()
+
+    @property
+    def wants_write(self) -> bool:
+        """True while something waits for the other side to read; then watch for writability."""
+        return bool(self._unsent)
+
+    def send(self, message: Message) -> None:
+        """Queue a message and send what goes out now. Dropped when 8 MiB are waiting already."""
+        if self.closed or len(self._unsent) > _UNSENT_LIMIT_BYTES:
+            return
+        body = json.dumps(message, separators=(",", ":")).encode()
+        self._unsent += _LENGTH.pack(len(body)) + body
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what goes out without waiting."""
+        while self._unsent:
+            try:
+                sent = self._sock.send(self._unsent, socket.MSG_NOSIGNAL)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self.closed = True
+                self._unsent.clear()
+                return
+            del self._unsent[:sent]
+
+    def receive(self) -> list[Message]:
+        """The whole messages that have come. Sets ``closed`` when the other side is gone."""
+        while not self.closed:
+            try:
+                data = self._sock.recv(_RECEIVE_BYTES)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self.closed = True
+                break
+            self._received += data
+        messages: list[Message] = []
+        while len(self._received) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._received)
+            end = _LENGTH.size + length
+            if len(self._received) < end:
+                break
+            messages.append(json.loads(self._received[_LENGTH.size : end]))
+            del self._received[:end]
+        return messages
+
+    def close(self) -> None:
+        """Give up this end."""
+        self.closed = True
+        self._sock.close()
+
+
+class Scoreboard:
+    """Live associations of one listener, over all its workers and generations.
+
+    Memory that the supervisor shares with the workers it forks. Each worker owns one row and writes
+    only there: a count of connections without association, then a hash of the peer host for each
+    association (0 = free). Reading others' rows needs no lock; a limit may be passed over by one
+    for an instant when two workers accept at the same moment.
+    """
+
+    def __init__(self, *, rows: int, associations: int) -> None:
+        self.rows = rows
+        self._cells = associations + 1
+        self._memory = mmap.mmap(-1, rows * self._cells * 8)
+        self._table = memoryview(self._memory).cast("Q")
+
+    def clear(self, row: int) -> None:
+        """Forget a worker that is gone."""
+        start = row * self._cells
+        for cell in range(start, start + self._cells):
+            self._table[cell] = 0
+
+    def set_connections(self, row: int, count: int) -> None:
+        """How many connections without association this worker holds."""
+        self._table[row * self._cells] = count
+
+    def add(self, row: int, host_hash: int) -> int:
+        """Note an association of a host (non-zero 64-bit hash); returns its cell, or -1 when the
+        row is full."""
+        start = row * self._cells + 1
+        for cell in range(start, start + self._cells - 1):
+            if not self._table[cell]:
+                self._table[cell] = host_hash
+                return cell
+        return -1
+
+    def remove(self, cell: int) -> None:
+        """The association in that cell has ended."""
+        self._table[cell] = 0
+
+    def associations(self) -> int:
+        """Live associations of the listener."""
+        return sum(
+            1
+            for row in range(self.rows)
+            for value in self._table[row * self._cells + 1 : (row + 1) * self._cells]
+            if value
+        )
+
+    def associations_of(self, host_hash: int) -> int:
+        """Live associations of one host."""
+        return sum(
+            1
+            for row in range(self.rows)
+            for value in self._table[row * self._cells + 1 : (row + 1) * self._cells]
+            if value == host_hash
+        )
+
+    def connections(self) -> int:
+        """Connections without an association, over all workers."""
+        return sum(self._table[row * self._cells] for row in range(self.rows))

@@ -1,0 +1,1 @@
+"""How a process speaks: structured events to outputs."""

@@ -1,0 +1,1 @@
+"""The right wing: associations that we request."""

@@ -1,0 +1,1 @@
+"""What can be set: frozen types, shaped like dicomd.yaml."""

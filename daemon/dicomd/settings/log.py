@@ -1,0 +1,98 @@
+"""LogSettings: levels, outputs, rotation."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from dicomd.settings.units import Bytes, Seconds
+
+Level = Literal["trace", "debug", "info", "warning", "error", "critical"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotateSettings:
+    """Rotation by us. A file is rotated when it is over ``size`` or older than ``age``."""
+
+    size: Bytes | None = None
+    age: Seconds | None = None
+    keep: Annotated[int, Ge(1)] = 10
+    compress: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFileSettings:
+    """A log file. ``external``: somebody else rotates it and sends SIGUSR1."""
+
+    path: str
+    rotate: RotateSettings | Literal["external"] = "external"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyslogSettings:
+    """Syslog: a local socket path, or ``host`` / ``host:port`` over UDP."""
+
+    address: str = "/dev/log"
+    facility: str = "daemon"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """How the daemon speaks. With no output configured, lines go to standard error."""
+
+    level: Level = "info"
+    format: Literal["json", "console"] = "json"
+    stderr: bool | None = None
+    """None: standard error only when no other output is configured."""
+    file: LogFileSettings | None = None
+    syslog: SyslogSettings | None = None
+    journal: bool = False
+    levels: dict[str, Level] = field(default_factory=dict)
+    """Level by logger name, e.g. ``dicomd.negotiation: debug``."""
+    config: str = ""
+    """A DCMTK log configuration file, instead of the keys above."""
+    identifiers: Literal["show", "hash", "omit"] = "hash"
+    """Patient-identifying values and instance UIDs' salt: see the log chapter."""
+    queue: Annotated[int, Ge(100)] = 10_000
+    """Lines that may wait for a slow output before lines are dropped and counted."""
+    dcmtk: "DcmtkLogSettings | None" = None
+    """Speak as DCMTK's tools do; set by ``recv``, ``move`` and ``config``, never a key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OflogAppender:
+    """One appender of a DCMTK log configuration, as read; ``options`` keep their spelling."""
+
+    name: str
+    factory: str
+    options: dict[str, str] = field(default_factory=dict)
+    layout: str = ""
+    layout_options: dict[str, str] = field(default_factory=dict)
+    threshold: int = 0
+    filters: tuple[tuple[str, dict[str, str]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OflogLogger:
+    """One logger of a DCMTK log configuration. ``level`` None inherits; root is named ``""``.
+    Levels are Python's numbers, TRACE is 5, OFF above 50."""
+
+    name: str
+    level: int | None = None
+    appenders: tuple[str, ...] = ()
+    additive: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DcmtkLogSettings:
+    """Lines as DCMTK writes them, by its loggers, appenders and layouts (spec: logconfig).
+
+    Empty appenders and loggers: the built-in form, ``X: text`` on standard error at ``level``.
+    """
+
+    application: str = "dcmrecv"
+    level: int = 30
+    loggers: tuple[OflogLogger, ...] = ()
+    appenders: tuple[OflogAppender, ...] = ()
+    verbose_contexts: bool = False
+    """+v: association dumps at info instead of debug."""

@@ -1,0 +1,1 @@
+"""Where a SOP instance goes, and the record of what went there."""

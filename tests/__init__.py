@@ -1,0 +1,1 @@
+"""The tests: a mirror of the package; journeys with real processes beside it."""

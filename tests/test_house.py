@@ -17,19 +17,20 @@ MAY_IMPORT = {
     "upper_layer": {"errors"},
     "dimse": {"errors"},
     "storage": {"settings", "errors"},
-    "config": {"settings", "errors"},
+    "config": {"settings", "errors", "query"},
     "logs": {"settings", "errors"},
+    "query": {"errors"},
     "acceptor": SLAB | {"upper_layer", "dimse", "storage"},
-    "requestor": SLAB | {"dimse", "storage"},
+    "requestor": SLAB | {"dimse", "storage", "query"},
     "indexer": SLAB | {"storage"},
     "supervisor": SLAB | {"acceptor", "requestor", "indexer", "logs"},
-    "cli": {"settings", "errors", "supervisor", "config", "storage"},
+    "cli": {"settings", "errors", "supervisor", "config", "storage", "query"},
 }
 """Room -> rooms it may import, itself and the package's version apart."""
 
 DOORS = {
     "pynetdicom": {"upper_layer", "dimse", "requestor"},
-    "pydicom": {"upper_layer", "dimse", "storage", "requestor", "cli", "config"},
+    "pydicom": {"upper_layer", "dimse", "storage", "requestor", "cli", "config", "query"},
     "yaml": {"config"},
     "pydantic": {"config"},
     "pydantic_core": {"config", "settings"},

@@ -176,3 +176,30 @@ class Scoreboard:
     def connections(self) -> int:
         """Connections without an association, over all workers."""
         return sum(self._table[row * self._cells] for row in range(self.rows))
+
+
+class Activity:
+    """What arrives just now: two counters a worker that only grow, in shared memory.
+
+    The supervisor makes it when a retrieval runs in the same service without receipts
+    (``dicomd move``). Acceptor workers add to their row; the requestor reads the sums, to keep its
+    clock alive and to show progress.
+    """
+
+    def __init__(self, *, rows: int) -> None:
+        self.rows = rows
+        self._memory = mmap.mmap(-1, rows * 2 * 8)
+        self._table = memoryview(self._memory).cast("Q")
+
+    def add(self, row: int, *, reads: int = 0, objects: int = 0) -> None:
+        """Count reads that held data set bytes, and objects that are whole."""
+        self._table[row * 2] += reads
+        self._table[row * 2 + 1] += objects
+
+    def reads(self) -> int:
+        """Reads of data set bytes, over all workers."""
+        return sum(self._table[0::2].tolist())
+
+    def objects(self) -> int:
+        """Whole objects, over all workers."""
+        return sum(self._table[1::2].tolist())

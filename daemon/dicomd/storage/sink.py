@@ -46,6 +46,11 @@ class Receipt:
 class Delivery(Protocol):
     """One object on its way."""
 
+    @property
+    def blocking(self) -> bool:
+        """Whether this ``commit`` may wait for a disk or work for long, so that it belongs on a
+        helper thread; asked after the last ``write``."""
+
     def write(self, spans: Sequence[memoryview]) -> None:
         """Keep the next bytes of the data set. After a StorageError only ``discard`` follows."""
 
@@ -62,7 +67,8 @@ class Sink(Protocol):
 
     @property
     def blocking(self) -> bool:
-        """Whether ``commit`` can wait for a disk, so that it belongs on a helper thread."""
+        """Whether every ``commit`` can wait for a disk, so that it belongs on a helper thread.
+        False: ask the delivery, most commits take microseconds and are best done in place."""
 
     def begin(self, instance: Instance) -> Delivery:
         """Start a delivery. StorageError when there is no room or no folder."""

@@ -53,3 +53,8 @@ $(VENV)/.test: tests/requirements.lock $(VENV)/.run
 
 clean:
 	rm -rf $(VENV) dist run
+
+# The .deb and the .rpm, under dist/.
+packages: $(VENV)/.run
+	$(BIN)/pip install -q --require-hashes -r packaging/requirements.lock
+	$(BIN)/python packaging/build.py

@@ -51,8 +51,10 @@ class LogSettings:
     """Level by logger name, e.g. ``dicomd.negotiation: debug``."""
     config: str = ""
     """A DCMTK log configuration file, instead of the keys above."""
-    identifiers: Literal["show", "hash", "omit"] = "hash"
-    """Patient-identifying values and instance UIDs' salt: see the log chapter."""
+    identifiers: Literal["uids", "show", "hash", "omit"] = "uids"
+    """What lines say of patients and objects. ``uids``: UIDs are shown, values that identify a
+    patient are hashed. ``show``: both are shown. ``hash``: both are hashed, with a salt kept in
+    the state directory, so that lines about one object can still be told. ``omit``: neither."""
     queue: Annotated[int, Ge(100)] = 10_000
     """Lines that may wait for a slow output before lines are dropped and counted."""
     dcmtk: "DcmtkLogSettings | None" = None

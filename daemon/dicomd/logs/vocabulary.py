@@ -1,0 +1,133 @@
+"""Every event that dicomd logs and every key that stands in a line, in one table each.
+
+The README's log chapter is rendered from here, and a test holds both against the code: whoever
+logs a new event adds its row. Names are dotted, past tense and stable.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["own", "peer", "uid", "path", "patient", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its usual level, its room, what it means."""
+
+    name: str
+    level: Literal["trace", "debug", "info", "warning", "error", "critical"]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. ``kind`` says who wrote the value and what it may give away.
+
+    own: written by dicomd. peer: sent by a peer, cut at 64 characters. uid: a UID, hashed or left
+    out as ``identifiers`` says. path: a path; UIDs in it are treated as such. patient: identifies
+    a patient; hashed unless ``identifiers: show``. text: own words, may be long.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+
+
+EVENTS: tuple[Event, ...] = (
+    # the daemon
+    Event("daemon.started", "info", "the service is ready: every listener is open"),
+    Event("daemon.stopping", "info", "an order to stop has come; running associations may end"),
+    Event("daemon.stopped", "info", "the last process is gone"),
+    Event("daemon.privileged", "warning", "runs as root and `user:` is not set"),
+    Event("config.reloaded", "info", "new settings are in force; `changes` says which"),
+    Event("config.rejected", "error", "a fault in the files; the old settings stay in force"),
+    Event("config.warned", "warning", "a doubtful place in a file that is used nevertheless"),
+    Event("listener.opened", "info", "a listener takes calls"),
+    Event("listener.closed", "info", "a listener takes no more calls"),
+    Event("worker.started", "debug", "a process is ready"),
+    Event("worker.exited", "info", "a process has ended; warning when nobody asked it to"),
+    Event("snapshot.taken", "info", "the live state, asked for with SIGUSR2"),
+    # associations that peers request
+    Event("association.requested", "debug", "an A-ASSOCIATE-RQ has come"),
+    Event("association.accepted", "info", "it was accepted"),
+    Event("association.rejected", "warning", "it was rejected; `reason` says why"),
+    Event("association.released", "info", "the peer released it; the closing line"),
+    Event("association.aborted", "warning", "it ended otherwise; the closing line"),
+    Event("message.received", "debug", "a command set has come"),
+    Event("response.sent", "debug", "a response has been sent"),
+    Event("echo.answered", "debug", "a C-ECHO was answered"),
+    Event("object.stored", "info", "an object was kept and answered with Success"),
+    Event("object.duplicated", "info", "an object of that name was there already"),
+    Event("object.refused", "warning", "a C-STORE was answered with a failure"),
+    Event("storage.failing", "error", "objects cannot be kept: the start of a condition"),
+    Event("storage.recovered", "info", "objects can be kept again"),
+    # retrievals
+    Event("job.started", "info", "a run of a retrieval has begun"),
+    Event("job.progressed", "info", "how far a run is"),
+    Event("job.verified", "info", "a study is complete on our disk"),
+    Event("job.failed", "error", "a study or run could not be completed; `reason` says why"),
+    # the log itself
+    Event("log.opened", "debug", "the log writer has its outputs open"),
+    Event("log.reopened", "info", "log files were opened anew"),
+    Event("log.rotated", "debug", "a log file was rotated"),
+    Event("log.dropped", "warning", "lines were lost: an output, or the writer, was too slow"),
+    Event("log.failing", "error", "an output cannot be written"),
+    Event("log.recovered", "info", "an output can be written again"),
+    Event("log.unguarded", "warning", "debug lines are on: they may hold patient data"),
+    Event("library.logged", "info", "a library's own line, at the library's level"),
+)
+
+KEYS: tuple[Key, ...] = (
+    # in every line
+    Key("timestamp", "own", "UTC, RFC 3339, microseconds"),
+    Key("level", "own", "trace, debug, info, warning, error, critical"),
+    Key("event", "own", "a name of the table above"),
+    Key("logger", "own", "the room that speaks, as in `levels:`"),
+    Key("pid", "own", "the process that speaks"),
+    # associations and objects
+    Key("association", "own", "an id that all lines of one association share"),
+    Key("listener", "own", "name of the listener"),
+    Key("peer", "peer", "address of the peer"),
+    Key("calling_ae", "peer", "calling AE title"),
+    Key("called_ae", "peer", "called AE title"),
+    Key("context", "own", "presentation context id"),
+    Key("contexts", "own", "presentation contexts, with what became of each"),
+    Key("sop_class", "peer", "SOP class UID"),
+    Key("sop_instance", "uid", "SOP instance UID"),
+    Key("study", "uid", "study instance UID"),
+    Key("series", "uid", "series instance UID"),
+    Key("transfer_syntax", "peer", "transfer syntax UID"),
+    Key("bytes", "own", "size in bytes"),
+    Key("seconds", "own", "duration in seconds"),
+    Key("status", "own", "DIMSE status, four hexadecimal digits"),
+    Key("path", "path", "file or folder"),
+    Key("objects", "own", "how many objects"),
+    Key("reason", "text", "why, in words"),
+    # jobs
+    Key("job", "own", "name of the retrieval"),
+    Key("run", "own", "id of the run"),
+    Key("remote", "own", "name of the remote"),
+    # files, processes, outputs
+    Key("file", "text", "a configuration file"),
+    Key("line", "own", "line in it, from 1"),
+    Key("column", "own", "column in it, from 1"),
+    Key("changes", "text", "keys that changed, old and new"),
+    Key("output", "own", "which output of the log"),
+    Key("lines", "own", "how many lines"),
+    Key("where", "own", "where lines were lost"),
+    Key("message", "text", "a library's words"),
+    Key("error", "own", "type of an exception"),
+    Key("error_text", "text", "its text, at debug level only"),
+    Key("traceback", "text", "where it came from, at debug level only"),
+)
+
+KIND_OF: dict[str, Kind] = {key.name: key.kind for key in KEYS}
+
+
+def as_markdown() -> str:
+    """Both tables, as they stand in the README."""
+    rows = ["| event | level | meaning |", "|---|---|---|"]
+    rows += [f"| `{event.name}` | {event.level} | {event.meaning} |" for event in EVENTS]
+    rows += ["", "| key | meaning |", "|---|---|"]
+    rows += [f"| `{key.name}` | {key.meaning} |" for key in KEYS]
+    return "\n".join(rows) + "\n"

@@ -39,6 +39,8 @@ HEARTBEAT_S = 1.0
 _LENGTH = struct.Struct("!I")
 _RECEIVE_BYTES = 65536
 _UNSENT_LIMIT_BYTES = 8 << 20
+_HEAD_CELLS = 2
+"""Cells of a scoreboard row that are no association: connections, load."""
 
 
 class Lifeline:
@@ -120,14 +122,15 @@ class Scoreboard:
     """Live associations of one listener, over all its workers and generations.
 
     Memory that the supervisor shares with the workers it forks. Each worker owns one row and writes
-    only there: a count of connections without association, then a hash of the peer host for each
-    association (0 = free). Reading others' rows needs no lock; a limit may be passed over by one
-    for an instant when two workers accept at the same moment.
+    only there: a count of connections without association, its load plus one while it takes calls
+    (else 0), then a hash of the peer host for each association (0 = free). Reading others' rows
+    needs no lock; a limit may be passed over by one for an instant when two workers accept at the
+    same moment.
     """
 
     def __init__(self, *, rows: int, associations: int) -> None:
         self.rows = rows
-        self._cells = associations + 1
+        self._cells = associations + _HEAD_CELLS
         self._memory = mmap.mmap(-1, rows * self._cells * 8)
         self._table = memoryview(self._memory).cast("Q")
 
@@ -141,11 +144,21 @@ class Scoreboard:
         """How many connections without association this worker holds."""
         self._table[row * self._cells] = count
 
+    def set_load(self, row: int, load: int | None) -> None:
+        """How many connections of any kind this worker holds; None: it takes no more calls."""
+        self._table[row * self._cells + 1] = 0 if load is None else load + 1
+
+    def lightest_load(self, row: int) -> int | None:
+        """The smallest load among this worker's siblings that take calls; None without any."""
+        loads = self._table[1 :: self._cells].tolist()
+        loads[row] = 0
+        return min((load - 1 for load in loads if load), default=None)
+
     def add(self, row: int, host_hash: int) -> int:
         """Note an association of a host (non-zero 64-bit hash); returns its cell, or -1 when the
         row is full."""
-        start = row * self._cells + 1
-        for cell in range(start, start + self._cells - 1):
+        start = row * self._cells + _HEAD_CELLS
+        for cell in range(start, start + self._cells - _HEAD_CELLS):
             if not self._table[cell]:
                 self._table[cell] = host_hash
                 return cell
@@ -158,20 +171,15 @@ class Scoreboard:
     def associations(self) -> int:
         """Live associations of the listener."""
         return sum(
-            1
-            for row in range(self.rows)
-            for value in self._table[row * self._cells + 1 : (row + 1) * self._cells]
-            if value
+            self._cells - _HEAD_CELLS - self._hosts(row).count(0) for row in range(self.rows)
         )
 
     def associations_of(self, host_hash: int) -> int:
         """Live associations of one host."""
-        return sum(
-            1
-            for row in range(self.rows)
-            for value in self._table[row * self._cells + 1 : (row + 1) * self._cells]
-            if value == host_hash
-        )
+        return sum(self._hosts(row).count(host_hash) for row in range(self.rows))
+
+    def _hosts(self, row: int) -> list[int]:
+        return self._table[row * self._cells + _HEAD_CELLS : (row + 1) * self._cells].tolist()
 
     def connections(self) -> int:
         """Connections without an association, over all workers."""

@@ -58,3 +58,9 @@ clean:
 packages: $(VENV)/.run
 	$(BIN)/pip install -q --require-hashes -r packaging/requirements.lock
 	$(BIN)/python packaging/build.py
+
+# The packages in a real Debian 12 and a real Debian 13, booted under systemd-nspawn; needs root.
+test-systemd: $(VENV)/.test packages
+	@for tool in debootstrap systemd-nspawn; do command -v $$tool >/dev/null 2>&1 || \
+	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends debootstrap systemd-container; break; }; done
+	$(BIN)/python -m tests.systemd

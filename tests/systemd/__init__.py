@@ -1,0 +1,1 @@
+"""The packages in real Debian systems, booted under systemd-nspawn: `make test-systemd`."""

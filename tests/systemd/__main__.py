@@ -149,7 +149,8 @@ def watchdog(machine: Machine) -> None:
     """A supervisor that hangs is ended by systemd's watchdog and started anew."""
     machine.sh(
         "mkdir -p /etc/systemd/system/dicomd.service.d && "
-        "printf '[Service]\\nWatchdogSec=4\\n' > /etc/systemd/system/dicomd.service.d/quick.conf && "
+        "printf '[Service]\\nWatchdogSec=4\\n' > "
+        "/etc/systemd/system/dicomd.service.d/quick.conf && "
         "systemctl daemon-reload && systemctl restart dicomd"
     )
     wait_active(machine)

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "acceptor": SLAB | {"upper_layer", "dimse", "storage"},
     "requestor": SLAB | {"dimse", "storage", "query"},
     "indexer": SLAB | {"storage"},
-    "supervisor": SLAB | {"acceptor", "requestor", "indexer", "logs"},
+    "supervisor": SLAB | {"acceptor", "requestor", "indexer", "logs", "storage"},
     "cli": {"settings", "errors", "supervisor", "config", "storage", "query"},
 }
 """Room -> rooms it may import, itself and the package's version apart."""

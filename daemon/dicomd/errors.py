@@ -83,3 +83,14 @@ class MoveError(DicomdError):
 
 class StartError(DicomdError):
     """The service could not bind or start. The daemon's exit code is 71 (sysexits EX_OSERR)."""
+
+
+class BindError(StartError):
+    """A listening socket could not be opened. ``errno`` and ``reason`` are the system's; recv's
+    exit code for it is 64, as dcmrecv's."""
+
+    def __init__(self, place: str, error: OSError) -> None:
+        self.place = place
+        self.errno = error.errno or 0
+        self.reason = error.strerror or str(error)
+        super().__init__(f"cannot listen on {place}: {self.reason}")

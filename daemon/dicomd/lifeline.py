@@ -9,10 +9,13 @@ Orders (parent to child), each a message with the key ``order``:
 ========== ============================= ====================================================
 order      further keys                  the child
 ========== ============================= ====================================================
-drain      seconds                       takes nothing new, ends what runs, exits 0
+drain      seconds, reason               takes nothing new, ends what runs, exits 0; ``seconds``
+                                         null: in its own time; ``reason`` is ``stop`` or
+                                         ``reload`` (then what runs goes on under the old settings)
 stop                                     the same with no time left
 ask        id, what, arguments           answers with the same id; ``what`` is ``snapshot`` for
                                          every child, ``jobs.…`` for the requestor
+told       id, result                    what it asked for
 ========== ============================= ====================================================
 
 Reports (child to parent), each a message with the key ``report``:
@@ -24,6 +27,7 @@ ready                                    the child does its work from now on
 failed     text                          it cannot be born; it exits next
 alive      counters                      heartbeat, every second; counters only ever grow
 answer     id, result | error            to ``ask``
+asks       id, what                      it wants to know ``status`` (the metrics server)
 ========== ============================= ====================================================
 """
 
@@ -39,8 +43,8 @@ HEARTBEAT_S = 1.0
 _LENGTH = struct.Struct("!I")
 _RECEIVE_BYTES = 65536
 _UNSENT_LIMIT_BYTES = 8 << 20
-_HEAD_CELLS = 2
-"""Cells of a scoreboard row that are no association: connections, load."""
+_CONNECTIONS, _LOAD, _ASSOCIATIONS, _USED, _ROW_HEADER = 0, 1, 2, 3, 4
+"""Where the numbers of a scoreboard's row stand, before its cells."""
 
 
 class Lifeline:
@@ -123,67 +127,92 @@ class Scoreboard:
 
     Memory that the supervisor shares with the workers it forks. Each worker owns one row and writes
     only there: a count of connections without association, its load plus one while it takes calls
-    (else 0), then a hash of the peer host for each association (0 = free). Reading others' rows
-    needs no lock; a limit may be passed over by one for an instant when two workers accept at the
-    same moment.
+    (else 0), a count of associations, how many cells were ever used, then a hash of the peer host
+    for each association (0 = free). Reading others' rows needs no lock; a limit may be passed over
+    by one for an instant when two workers accept at the same moment. Cells that were never used
+    are never read: they cost no memory.
     """
 
     def __init__(self, *, rows: int, associations: int) -> None:
         self.rows = rows
-        self._cells = associations + _HEAD_CELLS
-        self._memory = mmap.mmap(-1, rows * self._cells * 8)
+        self.associations_per_row = associations
+        self._width = _ROW_HEADER + associations
+        self._memory = mmap.mmap(-1, rows * self._width * 8)
         self._table = memoryview(self._memory).cast("Q")
+        # The owner's own notes: cells of its row that were used and are free again.
+        self._free: dict[int, list[int]] = {}
 
     def clear(self, row: int) -> None:
         """Forget a worker that is gone."""
-        start = row * self._cells
-        for cell in range(start, start + self._cells):
+        start = row * self._width
+        used = self._table[start + _USED]
+        for cell in range(start, start + _ROW_HEADER + used):
             self._table[cell] = 0
+        self._free.pop(row, None)
 
     def set_connections(self, row: int, count: int) -> None:
         """How many connections without association this worker holds."""
-        self._table[row * self._cells] = count
+        self._table[row * self._width + _CONNECTIONS] = count
 
     def set_load(self, row: int, load: int | None) -> None:
         """How many connections of any kind this worker holds; None: it takes no more calls."""
-        self._table[row * self._cells + 1] = 0 if load is None else load + 1
+        self._table[row * self._width + _LOAD] = 0 if load is None else load + 1
 
     def lightest_load(self, row: int) -> int | None:
         """The smallest load among this worker's siblings that take calls; None without any."""
-        loads = self._table[1 :: self._cells].tolist()
+        loads = self._table[_LOAD :: self._width].tolist()
         loads[row] = 0
         return min((load - 1 for load in loads if load), default=None)
 
     def add(self, row: int, host_hash: int) -> int:
         """Note an association of a host (non-zero 64-bit hash); returns its cell, or -1 when the
         row is full."""
-        start = row * self._cells + _HEAD_CELLS
-        for cell in range(start, start + self._cells - _HEAD_CELLS):
-            if not self._table[cell]:
-                self._table[cell] = host_hash
-                return cell
-        return -1
+        start = row * self._width
+        free = self._free.setdefault(row, [])
+        if free:
+            cell = free.pop()
+        else:
+            used = self._table[start + _USED]
+            if used >= self.associations_per_row:
+                return -1
+            cell = start + _ROW_HEADER + used
+            self._table[start + _USED] = used + 1
+        self._table[cell] = host_hash
+        self._table[start + _ASSOCIATIONS] += 1
+        return cell
 
     def remove(self, cell: int) -> None:
         """The association in that cell has ended."""
+        row = cell // self._width
+        if not self._table[cell]:
+            return
         self._table[cell] = 0
+        self._table[row * self._width + _ASSOCIATIONS] -= 1
+        self._free.setdefault(row, []).append(cell)
 
     def associations(self) -> int:
         """Live associations of the listener."""
-        return sum(
-            self._cells - _HEAD_CELLS - self._hosts(row).count(0) for row in range(self.rows)
-        )
+        return sum(self._table[row * self._width + _ASSOCIATIONS] for row in range(self.rows))
 
     def associations_of(self, host_hash: int) -> int:
         """Live associations of one host."""
-        return sum(self._hosts(row).count(host_hash) for row in range(self.rows))
-
-    def _hosts(self, row: int) -> list[int]:
-        return self._table[row * self._cells + _HEAD_CELLS : (row + 1) * self._cells].tolist()
+        found = 0
+        for row in range(self.rows):
+            start = row * self._width
+            if self._table[start + _ASSOCIATIONS]:
+                first = start + _ROW_HEADER
+                cells = self._table[first : first + self._table[start + _USED]]
+                found += cells.tolist().count(host_hash)
+        return found
 
     def connections(self) -> int:
         """Connections without an association, over all workers."""
-        return sum(self._table[row * self._cells] for row in range(self.rows))
+        return sum(self._table[row * self._width + _CONNECTIONS] for row in range(self.rows))
+
+    def close(self) -> None:
+        """Give the memory back; the workers' own mappings stay until they end."""
+        self._table.release()
+        self._memory.close()
 
 
 class Activity:

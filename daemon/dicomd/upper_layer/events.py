@@ -16,8 +16,10 @@ class ProposedContext:
 class AssociateRequest:
     """An A-ASSOCIATE-RQ, decoded (PS3.8 9.3.2, PS3.7 D.3.3).
 
-    AE titles are as sent, without leading and trailing spaces; bytes outside ASCII stand as
-    backslash escapes. ``roles`` maps an abstract syntax to the proposed (SCU, SCP).
+    AE titles are as sent, without leading and trailing spaces and trailing NULs; backslashes and
+    bytes outside printable ASCII stand as backslash escapes, so that a title which holds a
+    backslash is one to refuse. The same escapes stand in UIDs and the version name. ``roles`` maps
+    an abstract syntax to the proposed (SCU, SCP).
     """
 
     protocol_version: int
@@ -32,6 +34,9 @@ class AssociateRequest:
     roles: dict[str, tuple[bool, bool]] = field(default_factory=dict)
     extended_negotiation: dict[str, bytes] = field(default_factory=dict)
     user_identity_type: int | None = None
+    echoed: bytes = field(default=b"", repr=False)
+    """Both AE title fields and the reserved one behind them, 64 bytes as sent: the A-ASSOCIATE-AC
+    repeats them (PS3.8 9.3.3). Empty in a request that did not come from the wire."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ INTERNAL = {
     ("ListenerSettings", "implementation"),
     ("ListenerSettings", "accept_empty"),
     ("LogSettings", "dcmtk"),
-    ("StoreSettings", "source"),
     ("TlsSettings", "key_password"),
 }
 """Fields that ``recv``, ``move`` and this room set; never keys of a file."""

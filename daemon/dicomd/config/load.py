@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dicomd.config.build import Tree, build
-from dicomd.config.resolve import resolve
+from dicomd.config.resolve import CheckTemplate, resolve
 from dicomd.config.yaml_source import Document, Path, read_yaml
 from dicomd.errors import ConfigError, Fault
 from dicomd.settings.daemon import DaemonSettings
@@ -30,16 +30,20 @@ class Loaded:
     """The YAML files that were read, in their order."""
 
 
-def load(path: str) -> DaemonSettings:
+def any_template(text: str, folders: bool) -> None:
+    """No check of naming templates: for whoever needs the settings but opens no store."""
+
+
+def load(path: str, *, check_template: CheckTemplate = any_template) -> DaemonSettings:
     """Everything that the daemon runs on. Raises ConfigError with every fault."""
-    return load_with_warnings(path).settings
+    return load_with_warnings(path, check_template=check_template).settings
 
 
-def load_with_warnings(path: str) -> Loaded:
+def load_with_warnings(path: str, *, check_template: CheckTemplate = any_template) -> Loaded:
     """``load``, and the warnings that ``dicomd check`` prints."""
     tree, files = read_tree(path)
     settings = build(tree)
-    resolved, warnings = resolve(settings, tree)
+    resolved, warnings = resolve(settings, tree, check_template)
     return Loaded(settings=resolved, warnings=tuple(warnings), files=tuple(files))
 
 

@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from dicomd.config.build import Tree
+from dicomd.config.profiles import default_profile, is_yaml, load_profile, read_profile_text
 from dicomd.config.schedules import check_cron, check_time, check_timezone
 from dicomd.config.tls import check_tls
 from dicomd.config.yaml_source import Path
 from dicomd.errors import ConfigError, Fault
 from dicomd.settings.daemon import DaemonSettings
-from dicomd.settings.listener import ListenerSettings
+from dicomd.settings.listener import ListenerSettings, ProfileReference
 from dicomd.settings.log import LogSettings
+from dicomd.settings.profile import AssociationProfile
 from dicomd.settings.retrieval import RetrievalSettings
 from dicomd.settings.storage import StoreSettings
 
@@ -31,11 +33,17 @@ _WILDCARDS = ("", "0.0.0.0", "::")
 _FACILITIES = logging.handlers.SysLogHandler.facility_names
 
 
+CheckTemplate = Callable[[str, bool], object]
+"""Checks a naming template; the second argument says whether it may name folders. Raises
+ValueError. What a template may hold is ``storage``'s matter, which is not known here."""
+
+
 class _Findings:
     """Faults and warnings with their places. Mutable: both lists grow."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, check_template: CheckTemplate) -> None:
         self.tree = tree
+        self.check_template = check_template
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
 
@@ -55,9 +63,11 @@ class _Findings:
             self.fault(path, str(error))
 
 
-def resolve(settings: DaemonSettings, tree: Tree) -> tuple[DaemonSettings, list[Fault]]:
+def resolve(
+    settings: DaemonSettings, tree: Tree, check_template: CheckTemplate
+) -> tuple[DaemonSettings, list[Fault]]:
     """The settings made whole, and warnings. Raises ConfigError with every fault."""
-    found = _Findings(tree)
+    found = _Findings(tree, check_template)
     if not settings.listeners and not settings.retrievals:
         found.fault((), "nothing to do: name at least one listener under `listeners:`")
     _check_user(settings, found)
@@ -137,12 +147,7 @@ def _check_template(
         what = "" if close else " a template with {Keyword} in it"
         found.fault(path, f"{text!r} is not known; {hint}{what}")
         return
-    if not folders and "/" in text:
-        found.fault(path, "a file name holds no /; folders belong in `subdirectories`")
-        return
-    from dicomd.settings.templates import parse_template
-
-    found.check(path, lambda: parse_template(text))
+    found.check(path, lambda: found.check_template(text, folders))
 
 
 def _check_one_each(
@@ -190,34 +195,31 @@ def _listener(
     if listener.tls is not None:
         found.faults += check_tls(listener.tls, (*path, "tls"), found.tree, server=True)
     negotiation = listener.negotiation
-    try:
-        from dicomd.config.profiles import check_profile, default_profile, load_profile
-    except ModuleNotFoundError:
-        from dicomd.config.storage_classes import STORAGE_CLASSES
-        from dicomd.settings import profile
-
-        syntaxes = (profile.EXPLICIT_VR_LITTLE_ENDIAN, profile.IMPLICIT_VR_LITTLE_ENDIAN)
-        names = (profile.VERIFICATION, *(one.uid for one in STORAGE_CLASSES))
-        negotiation = profile.AssociationProfile(
-            contexts=tuple(
-                profile.PresentationContext(abstract_syntax=one, transfer_syntaxes=syntaxes)
-                for one in names
-            )
-        )
-        return replace(listener, store=store, negotiation=negotiation)
     if listener.profile is None:
         negotiation = default_profile()
     else:
-        place = found.tree.place((*path, "profile", "file"))
-        try:
-            negotiation = load_profile(listener.profile.file, listener.profile.name)
-            found.warnings += check_profile(listener.profile.file)
-        except ConfigError as error:
-            found.faults += [
-                fault if fault.line else Fault(*place, f"profile {fault}") for fault in error.faults
-            ]
+        negotiation = _profile(listener.profile, (*path, "profile"), found)
     access = replace(listener.access, hosts=hosts)
     return replace(listener, store=store, negotiation=negotiation, access=access)
+
+
+def _profile(
+    reference: ProfileReference, path: Path, found: _Findings
+) -> AssociationProfile | None:
+    place = found.tree.place((*path, "file"))
+    try:
+        text = read_profile_text(reference.file)
+        if not is_yaml(text):
+            from dicomd.config.profile_check import check_asconfig
+
+            found.warnings += check_asconfig(text, reference.file)
+        return load_profile(reference.file, reference.name)
+    except ConfigError as error:
+        # A fault without a line of its own is one of the reference: no such file, no such name.
+        found.faults += [
+            fault if fault.line else Fault(*place, f"profile {fault}") for fault in error.faults
+        ]
+        return None
 
 
 def _addresses(host: str, path: Path, found: _Findings) -> tuple[str, ...]:

@@ -62,8 +62,10 @@ PREFIXES = {
     "1.2.840.10008.5.1.4.1.1.11.7": "VPc",  # CompositingPlanarMPRVolumetricPresentationStateStorage
     "1.2.840.10008.5.1.4.1.1.11.8": "PSa",  # AdvancedBlendingPresentationStateStorage
     "1.2.840.10008.5.1.4.1.1.11.9": "VPv",  # VolumeRenderingVolumetricPresentationStateStorage
-    "1.2.840.10008.5.1.4.1.1.11.10": "VPs",  # SegmentedVolumeRenderingVolumetricPresentationStateStorage
-    "1.2.840.10008.5.1.4.1.1.11.11": "VPm",  # MultipleVolumeRenderingVolumetricPresentationStateStorage
+    # SegmentedVolumeRenderingVolumetricPresentationStateStorage
+    "1.2.840.10008.5.1.4.1.1.11.10": "VPs",
+    # MultipleVolumeRenderingVolumetricPresentationStateStorage
+    "1.2.840.10008.5.1.4.1.1.11.11": "VPm",
     "1.2.840.10008.5.1.4.1.1.12.1": "XA",  # XRayAngiographicImageStorage
     "1.2.840.10008.5.1.4.1.1.12.1.1": "XAe",  # EnhancedXAImageStorage
     "1.2.840.10008.5.1.4.1.1.12.2": "RF",  # XRayRadiofluoroscopicImageStorage
@@ -74,8 +76,10 @@ PREFIXES = {
     "1.2.840.10008.5.1.4.1.1.13.1.3": "BT",  # BreastTomosynthesisImageStorage
     "1.2.840.10008.5.1.4.1.1.13.1.4": "BX",  # BreastProjectionXRayImageStorageForPresentation
     "1.2.840.10008.5.1.4.1.1.13.1.5": "BP",  # BreastProjectionXRayImageStorageForProcessing
-    "1.2.840.10008.5.1.4.1.1.14.1": "OCt",  # IntravascularOpticalCoherenceTomographyImageStorageForPresentation
-    "1.2.840.10008.5.1.4.1.1.14.2": "OCp",  # IntravascularOpticalCoherenceTomographyImageStorageForProcessing
+    # IntravascularOpticalCoherenceTomographyImageStorageForPresentation
+    "1.2.840.10008.5.1.4.1.1.14.1": "OCt",
+    # IntravascularOpticalCoherenceTomographyImageStorageForProcessing
+    "1.2.840.10008.5.1.4.1.1.14.2": "OCp",
     "1.2.840.10008.5.1.4.1.1.20": "NM",  # NuclearMedicineImageStorage
     "1.2.840.10008.5.1.4.1.1.30": "PM",  # ParametricMapStorage
     "1.2.840.10008.5.1.4.1.1.66": "RAW",  # RawDataStorage
@@ -100,10 +104,14 @@ PREFIXES = {
     "1.2.840.10008.5.1.4.1.1.77.1.5.2": "OPw",  # OphthalmicPhotography16BitImageStorage
     "1.2.840.10008.5.1.4.1.1.77.1.5.3": "OPr",  # StereometricRelationshipStorage
     "1.2.840.10008.5.1.4.1.1.77.1.5.4": "OPt",  # OphthalmicTomographyImageStorage
-    "1.2.840.10008.5.1.4.1.1.77.1.5.5": "OWs",  # WideFieldOphthalmicPhotographyStereographicProjectionImageStorage
-    "1.2.840.10008.5.1.4.1.1.77.1.5.6": "OW3",  # WideFieldOphthalmicPhotography3DCoordinatesImageStorage
-    "1.2.840.10008.5.1.4.1.1.77.1.5.7": "OCe",  # OphthalmicOpticalCoherenceTomographyEnFaceImageStorage
-    "1.2.840.10008.5.1.4.1.1.77.1.5.8": "OCb",  # OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage
+    # WideFieldOphthalmicPhotographyStereographicProjectionImageStorage
+    "1.2.840.10008.5.1.4.1.1.77.1.5.5": "OWs",
+    # WideFieldOphthalmicPhotography3DCoordinatesImageStorage
+    "1.2.840.10008.5.1.4.1.1.77.1.5.6": "OW3",
+    # OphthalmicOpticalCoherenceTomographyEnFaceImageStorage
+    "1.2.840.10008.5.1.4.1.1.77.1.5.7": "OCe",
+    # OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage
+    "1.2.840.10008.5.1.4.1.1.77.1.5.8": "OCb",
     "1.2.840.10008.5.1.4.1.1.77.1.6": "VLw",  # VLWholeSlideMicroscopyImageStorage
     "1.2.840.10008.5.1.4.1.1.77.1.7": "VLd",  # DermoscopicPhotographyImageStorage
     "1.2.840.10008.5.1.4.1.1.77.2": "VMr",  # RETIRED_VLMultiframeImageStorage
@@ -116,7 +124,8 @@ PREFIXES = {
     "1.2.840.10008.5.1.4.1.1.78.7": "OPx",  # OphthalmicAxialMeasurementsStorage
     "1.2.840.10008.5.1.4.1.1.78.8": "OPc",  # IntraocularLensCalculationsStorage
     "1.2.840.10008.5.1.4.1.1.79.1": "SRg",  # MacularGridThicknessAndVolumeReportStorage
-    "1.2.840.10008.5.1.4.1.1.80.1": "OPp",  # OphthalmicVisualFieldStaticPerimetryMeasurementsStorage
+    # OphthalmicVisualFieldStaticPerimetryMeasurementsStorage
+    "1.2.840.10008.5.1.4.1.1.80.1": "OPp",
     "1.2.840.10008.5.1.4.1.1.81.1": "OPm",  # OphthalmicThicknessMapStorage
     "1.2.840.10008.5.1.4.1.1.82.1": "CM",  # CornealTopographyMapStorage
     "1.2.840.10008.5.1.4.1.1.88.1": "SR_t",  # DRAFT_SRTextStorage

@@ -1,0 +1,187 @@
+"""A finished temporary file gets its final name, by the duplicates policy, durably.
+
+A name that may replace what is there is given with rename; one that may not, with link and unlink,
+or renameat2 where the file system knows no links. The folder is synced behind it.
+"""
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dicomd.errors import StorageError
+from dicomd.settings.storage import StoreSettings
+from dicomd.storage.contents import same_content
+from dicomd.storage.faults import DUPLICATE_WITH_OTHER_CONTENT
+from dicomd.storage.folders import Folder, Output, OutputFolder
+from dicomd.storage.naming import GeneratedNaming, Naming, Values
+from dicomd.storage.sink import Instance
+
+_TRIES = 1024
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_RENAME_NOREPLACE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where an object lies, and how it came there: a ``Receipt.outcome``."""
+
+    path: str
+    outcome: str
+    bytes: int | None = None
+    """Size of the file that was kept instead of the new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Temporary:
+    """A temporary file that is whole. ``header_bytes`` of it come before the data set."""
+
+    folder: OutputFolder
+    name: str
+    descriptor: int
+    header_bytes: int
+
+
+class Placing:
+    """The last steps of a commit, for one store."""
+
+    def __init__(
+        self,
+        settings: StoreSettings,
+        *,
+        output: Output,
+        naming: Naming,
+        folder_mode: int,
+    ) -> None:
+        self._output = output
+        self._naming = naming
+        self._folder_mode = folder_mode
+        self._durable = settings.durability == "object"
+        self._duplicates = settings.duplicates
+        self._extension = settings.extension
+        self._directory = "" if settings.directory in (".", "") else settings.directory.rstrip("/")
+        if settings.directory.startswith("/") and not self._directory:
+            self._directory = "/"
+
+    def place(
+        self, temporary: Temporary, instance: Instance, values: Values, parts: tuple[str, ...]
+    ) -> Placed:
+        """Name it. When this returns, ``temporary.name`` is gone. OSError, StorageError."""
+        root = temporary.folder
+        if self._output.current() is not root:
+            raise OSError(errno.ENOENT, "the folder was replaced")
+        target: Folder = root
+        if parts:
+            target = root.subfolder(parts, mode=self._folder_mode, durable=self._durable)
+        name = self._naming.name(instance, values)
+        if self._duplicates == "overwrite" and not self._naming.generated:
+            name += self._extension
+            replaces = os.access(name, os.F_OK, dir_fd=target.descriptor, follow_symlinks=False)
+            os.rename(
+                temporary.name,
+                name,
+                src_dir_fd=root.incoming.descriptor,
+                dst_dir_fd=target.descriptor,
+            )
+            self._sync(target, name, removable=not replaces)
+            return Placed(self._path(parts, name), "overwritten" if replaces else "stored")
+        return self._place_beside(temporary, target, name, instance, values, parts)
+
+    def _place_beside(
+        self,
+        temporary: Temporary,
+        target: Folder,
+        stem: str,
+        instance: Instance,
+        values: Values,
+        parts: tuple[str, ...],
+    ) -> Placed:
+        """Give it a name that nothing has yet, or find that the content is there already."""
+        made_up = isinstance(self._naming, GeneratedNaming)
+        candidate = stem
+        for attempt in range(2, _TRIES + 2):
+            name = candidate + self._extension
+            if _name_new(temporary, name, target.descriptor):
+                self._sync(target, name, removable=True)
+                return Placed(self._path(parts, name), "stored")
+            if made_up:
+                candidate = self._naming.name(instance, values)
+                continue
+            size = self._known(temporary, name, target)
+            if size is not None:
+                os.unlink(temporary.name, dir_fd=temporary.folder.incoming.descriptor)
+                return Placed(self._path(parts, name), "kept", size)
+            if self._duplicates == "keep-first" and not self._naming.generated:
+                raise StorageError(
+                    "the instance is stored already, with other content",
+                    status=DUPLICATE_WITH_OTHER_CONTENT,
+                    comment="Stored already with other content",
+                )
+            candidate = f"{stem}_{attempt}"
+        raise OSError(errno.EEXIST, "no free name")
+
+    def _known(self, temporary: Temporary, name: str, target: Folder) -> int | None:
+        """The size of a file of that name when it holds the same content, durably; else None."""
+        try:
+            descriptor = os.open(
+                name,
+                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+                dir_fd=target.descriptor,
+            )
+        except OSError:
+            return None
+        try:
+            if not same_content(temporary.descriptor, temporary.header_bytes, descriptor):
+                return None
+            if self._durable:
+                os.fdatasync(descriptor)
+                target.sync()
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+
+    def _sync(self, target: Folder, name: str, *, removable: bool) -> None:
+        if not self._durable:
+            return
+        try:
+            target.sync()
+        except OSError:
+            # Not durable, so not answered with Success: nothing new may stay under the name.
+            if removable:
+                os.unlink(name, dir_fd=target.descriptor)
+            raise
+
+    def _path(self, parts: tuple[str, ...], name: str) -> str:
+        directory = self._directory
+        if parts:
+            name = "/".join((*parts, name))
+        if not directory:
+            return name
+        return f"{directory}/{name}" if directory != "/" else f"/{name}"
+
+
+def _name_new(temporary: Temporary, name: str, target: int) -> bool:
+    """Move the file to a name that nothing has; False when something has it. OSError."""
+    incoming = temporary.folder.incoming.descriptor
+    try:
+        os.link(temporary.name, name, src_dir_fd=incoming, dst_dir_fd=target, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+        return _rename_noreplace(incoming, temporary.name, target, name)
+    os.unlink(temporary.name, dir_fd=incoming)
+    return True
+
+
+def _rename_noreplace(source: int, name: str, target: int, new_name: str) -> bool:
+    """renameat2(2) with RENAME_NOREPLACE, which Python does not offer."""
+    renameat2: Callable[..., int] = ctypes.CDLL(None, use_errno=True).renameat2
+    if renameat2(source, name.encode(), target, new_name.encode(), _RENAME_NOREPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number == errno.EEXIST:
+        return False
+    raise OSError(number, os.strerror(number))

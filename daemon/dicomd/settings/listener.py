@@ -29,7 +29,8 @@ class TimeoutSettings:
     pdu: Seconds = 30.0
     """From the first byte of a PDU to its last, P-DATA-TF apart, whose clock is ``dimse``."""
     dimse: Seconds = 60.0
-    """Waiting for the next fragment of a message that has begun."""
+    """Waiting for the next fragment of a message that has begun. Inside one PDU only 1 KiB or
+    more starts it anew, which makes a minimum rate."""
     idle: Seconds = 300.0
     """Waiting for the next message."""
     send: Seconds = 30.0
@@ -58,6 +59,9 @@ class AccessSettings:
     called_ae_titles: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     """Networks in CIDR form, addresses, or host names (resolved when the settings are loaded)."""
+    certificates: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """With TLS: the common name of a client certificate -> the calling AE titles that it may use
+    (empty: any). None named: every certificate that the authorities vouch for, as any caller."""
     hosts_access: bool = False
     """Also ask /etc/hosts.allow and /etc/hosts.deny, through the system's libwrap."""
     hosts_access_name: str = "dicomd"
@@ -118,6 +122,9 @@ class ListenerSettings:
     limits: LimitSettings = LimitSettings()
     access: AccessSettings = AccessSettings()
     tls: TlsSettings | None = None
-    implementation: Literal["dicomd", "dcmrecv"] = "dicomd"
+    implementation: Literal["dicomd", "dcmrecv", "movescu"] = "dicomd"
     """Whose implementation class UID and version name the A-ASSOCIATE-AC and the files carry:
-    ``dcmrecv`` gives those of DCMTK 3.6.7, for a drop-in."""
+    ``dcmrecv`` and ``movescu`` give those of DCMTK 3.6.7, for a drop-in."""
+    accept_empty: bool = False
+    """Accept an association even when none of its contexts is acceptable, as movescu does; set by
+    ``move``, never a key."""

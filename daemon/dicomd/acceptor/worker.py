@@ -1,12 +1,74 @@
-"""The acceptor's process: one listener, one epoll loop, helper threads for what blocks."""
+"""The acceptor's process: one listener, one epoll loop, helper threads for what blocks.
 
+Rules of the loop: nothing in it waits but epoll; one read a peer a turn; deadlines are looked at
+every ``TICK_S``. Siblings share the listening sockets. A worker that holds more connections than
+its least loaded sibling leaves a new one to that sibling for ``_YIELD_S`` and takes it only if it
+is still there then, so that associations spread and a busy sibling costs an instant at most.
+
+Orders and reports are those of ``lifeline``. ``drain`` with the reason ``reload`` lets
+associations go on under the settings they began with; any other drain lets the message under way
+end and aborts at once what is idle. Listening sockets are left alone: they are the supervisor's.
+"""
+
+import errno
+import gc
+import os
+import secrets
+import select
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
-from dicomd.lifeline import Lifeline, Scoreboard
+import structlog
+
+from dicomd.acceptor.access import Access, is_network
+from dicomd.acceptor.connection import Clocks, Connection, Surroundings
+from dicomd.acceptor.counters import Counters
+from dicomd.acceptor.helpers import Helpers
+from dicomd.acceptor.hosts_access import HostsAccess
+from dicomd.acceptor.limits import AssociationLimits
+from dicomd.acceptor.negotiation import Negotiator
+from dicomd.acceptor.session import Services, Session
+from dicomd.acceptor.storage_scp import Recorder
+from dicomd.acceptor.tls import build_ssl_context
+from dicomd.errors import DicomdError, StartError
+from dicomd.lifeline import HEARTBEAT_S, Activity, Lifeline, Message, Scoreboard
 from dicomd.settings.listener import ListenerSettings
+from dicomd.settings.profile import VERIFICATION_ONLY
 from dicomd.settings.storage import StoreSettings
+from dicomd.storage.part10 import (
+    DCMTK_CLASS_UID,
+    DCMTK_VERSION_NAME,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
+from dicomd.storage.sink import Receipt
+from dicomd.storage.sinks import open_sink
+
+TICK_S = 0.25
+_YIELD_S = 0.002
+_ACCEPTS_A_TURN = 64
+_BUFFER_BYTES = 256 << 10
+_HELPER_THREADS = 8
+_FULL_PAUSE_S = 0.1
+_FAREWELL_S = 2.0
+"""How long peers may take, once we are ending, to read our last word and close."""
+_FULL_LOG_S = 10.0
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 60_000),
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+)
+"""Set on the listening socket: on Linux accepted sockets have them from there."""
+
+log = structlog.get_logger("dicomd.acceptor")
 
 
 @dataclass(kw_only=True)
@@ -15,7 +77,8 @@ class AcceptorBirth:
 
     ``sockets`` are listening and non-blocking, and shared with the siblings. ``row`` is the
     worker's own row of the ``scoreboard``. ``receipts_directory`` is empty when nothing is kept
-    of what was received.
+    of what was received. ``turn`` is called once a turn of the loop: log lines that were gathered
+    go out there. ``activity``: where arrivals are counted for a retrieval that runs beside.
     """
 
     name: str
@@ -27,9 +90,416 @@ class AcceptorBirth:
     row: int
     receipts_directory: str
     generation: int
+    turn: Callable[[], None] | None = None
+    activity: Activity | None = None
 
 
 def run(birth: AcceptorBirth) -> int:
     """Serve until the lifeline says otherwise; in the forked child. Returns the exit code."""
-    birth.lifeline.send({"report": "failed", "text": "the acceptor is not built yet"})
-    return 1
+    try:
+        worker = Worker(birth)
+    except (DicomdError, OSError, ValueError) as error:
+        log.error(  # noqa: TRY400 - expected, no traceback
+            "worker.failed", listener=birth.name, reason=str(error)
+        )
+        birth.lifeline.send({"report": "failed", "text": str(error)})
+        return 1
+    gc.freeze()
+    try:
+        return worker.run()
+    finally:
+        worker.close()
+
+
+class Worker:
+    """The loop and all it holds. Mutable: connections, what is due when, what was ordered."""
+
+    def __init__(
+        self, birth: AcceptorBirth, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        settings = birth.listener
+        self._birth = birth
+        self._settings = settings
+        self._clock = clock
+        self._lifeline = birth.lifeline
+        self._scoreboard = birth.scoreboard
+        self._log = log.bind(listener=birth.name)
+        self._counters = Counters()
+        self._limits = AssociationLimits(birth.scoreboard, birth.row, settings.limits)
+        self._ssl_context = None if settings.tls is None else build_ssl_context(settings.tls)
+        self._helpers = Helpers(name=f"{birth.name}-helper", threads=_HELPER_THREADS, log=self._log)
+        limit = settings.limits.object_size
+        self._sink = open_sink(
+            birth.store,
+            checks=settings.checks,
+            implementation=settings.implementation,
+            max_object_bytes=limit if isinstance(limit, int) else None,
+        )
+        self._spool: Any = None
+        self._services = self._make_services()
+        self._epoll = select.epoll()
+        self._around = Surroundings(
+            epoll=self._epoll,
+            buffer=memoryview(bytearray(_BUFFER_BYTES)),
+            clock=clock,
+            clocks=Clocks.of(settings.timeouts),
+            counters=self._counters,
+            quick_ack=settings.quick_ack,
+            log=self._log,
+            changed=self._changed,
+            closed=self._closed,
+            unread=self._unread,
+        )
+        self._connections: dict[int, Connection] = {}
+        self._strangers: dict[Connection, None] = {}
+        """Connections without an association, the oldest first."""
+        self._eager: list[Connection] = []
+        self._prefix = secrets.token_hex(4)
+        self._serial = 0
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._full_logged = -inf
+        self._listening = False
+        self._yielded = False
+        self._listen_at = inf
+        self._beat_at = 0.0
+        self._tick_at = 0.0
+        self._drained_by: float | None = None
+        """When a drain is over; None without one."""
+        self._ending = False
+        self._gone = False
+
+    def run(self) -> int:
+        """The loop."""
+        for listener in self._birth.sockets:
+            listener.setblocking(False)
+            for level, name, value in _KEEPALIVE:
+                if listener.family != socket.AF_UNIX and hasattr(socket, name):
+                    listener.setsockopt(level, getattr(socket, name), value)
+        self._epoll.register(self._lifeline.fileno(), select.EPOLLIN)
+        self._epoll.register(self._helpers.fileno(), select.EPOLLIN)
+        self._listen()
+        self._note_load()
+        self._lifeline.send({"report": "ready"})
+        poll, connections, clock = self._epoll.poll, self._connections, self._clock
+        turn = self._birth.turn
+        while True:
+            for fd, _ in poll(self._patience()):
+                connection = connections.get(fd)
+                if connection is not None:
+                    self._serve(connection)
+                else:
+                    self._attend(fd)
+            if self._eager:
+                eager, self._eager = self._eager, []
+                for connection in eager:
+                    self._serve(connection)
+            if turn is not None:
+                turn()
+            if clock() >= self._tick_at and self._tick():
+                return 1 if self._gone else 0
+
+    def close(self) -> None:
+        """Let go of everything but the lifeline and the listening sockets."""
+        for connection in list(self._connections.values()):
+            connection.close()
+        self._scoreboard.set_load(self._birth.row, None)
+        self._helpers.close()
+        self._sink.close()
+        if self._spool is not None:
+            self._spool.close()
+        self._epoll.close()
+        os.close(self._spare)
+
+    def _make_services(self) -> Services:
+        settings = self._settings
+        as_dcmtk = settings.implementation == "dcmrecv"
+        strict = settings.checks == "strict"
+        access = settings.access
+        return Services(
+            sink=self._sink,
+            negotiator=Negotiator(
+                settings.negotiation or VERIFICATION_ONLY,
+                max_pdu=settings.max_pdu,
+                implementation_class_uid=DCMTK_CLASS_UID if as_dcmtk else IMPLEMENTATION_CLASS_UID,
+                implementation_version_name=(
+                    DCMTK_VERSION_NAME if as_dcmtk else IMPLEMENTATION_VERSION_NAME
+                ),
+                tolerant=not strict,
+            ),
+            access=Access(access, strict=strict, resolved=_resolve(access.hosts)),
+            admission=self._limits,
+            admits_host=HostsAccess(access.hosts_access_name).admits
+            if access.hosts_access
+            else None,
+            counters=self._counters,
+            submit=self._helpers.submit,
+            recorder=None if self._spool is None else self._recorder(self._spool),
+            log=self._log,
+            negotiation_log=structlog.get_logger("dicomd.negotiation").bind(
+                listener=self._birth.name
+            ),
+            max_pdu=settings.max_pdu,
+            strict=strict,
+        )
+
+    def _recorder(self, spool: Any) -> Recorder:
+        listener, store = self._birth.name, self._settings.store
+
+        def record(receipt: Receipt) -> None:
+            spool.append(receipt, received_at=time.time(), listener=listener, store=store)
+
+        return record
+
+    def _patience(self) -> float:
+        """How long epoll may wait, in seconds."""
+        if self._eager:
+            return 0.0
+        wake_at = min(self._tick_at, self._listen_at)
+        return max(0.0, wake_at - self._clock())
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            connection.ready()
+        except Exception as error:  # the one place of this loop that catches broadly
+            self._log.error("connection.broken", error=type(error).__name__, exc_info=error)
+            connection.session.abandon("an error of ours")
+            connection.close()
+
+    def _attend(self, fd: int) -> None:
+        """What is no peer's socket."""
+        if fd == self._lifeline.fileno():
+            for message in self._lifeline.receive():
+                self._obey(message)
+            if self._lifeline.closed:
+                self._gone = True
+                self._end("the supervisor is gone")
+        elif fd == self._helpers.fileno():
+            self._helpers.finish()
+        elif self._listening:
+            for listener in self._birth.sockets:
+                if listener.fileno() == fd:
+                    self._accept(listener)
+
+    def _tick(self) -> bool:
+        """Look at the clocks; returns whether the worker is done."""
+        now = self._clock()
+        if now >= self._listen_at:
+            self._listen_at = inf
+            self._listen()
+        for connection in [c for c in self._connections.values() if c.deadline <= now]:
+            try:
+                connection.expire()
+            except Exception as error:  # as in _serve
+                self._log.error("connection.broken", error=type(error).__name__, exc_info=error)
+                connection.close()
+        if now >= self._beat_at:
+            self._beat_at = now + HEARTBEAT_S
+            self._report()
+        if self._lifeline.wants_write:
+            self._lifeline.flush()
+        self._tick_at = min(self._beat_at, now + TICK_S if self._connections else inf)
+        if self._drained_by is None:
+            return False
+        if now >= self._drained_by:
+            if self._ending:
+                return True
+            self._end("stopping")
+        self._tick_at = min(self._tick_at, now + TICK_S / 5)
+        return not self._connections and not self._helpers.unfinished
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(_ACCEPTS_A_TURN):
+            if not self._yielded and self._siblings_turn():
+                self._yielded = True
+                self._pause(_YIELD_S)
+                return
+            try:
+                sock, address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                self._yielded = False
+                return
+            except OSError as error:
+                self._no_descriptor(listener, error)
+                return
+            self._yielded = False
+            self._take(sock, address)
+
+    def _siblings_turn(self) -> bool:
+        lightest = self._scoreboard.lightest_load(self._birth.row)
+        return lightest is not None and len(self._connections) > lightest
+
+    def _take(self, sock: socket.socket, address: Any) -> None:
+        host = str(address[0]).removeprefix("::ffff:") if address else "local"
+        sock.setblocking(False)
+        if self._ssl_context is not None:
+            try:
+                sock = self._ssl_context.wrap_socket(
+                    sock, server_side=True, do_handshake_on_connect=False
+                )
+            except (OSError, ValueError):
+                sock.close()
+                return
+        while (
+            self._strangers and self._scoreboard.connections() >= self._settings.limits.connections
+        ):
+            oldest = next(iter(self._strangers))
+            oldest.session.abandon("too many connections without an association")
+            oldest.close()
+        self._counters.connections += 1
+        self._serial += 1
+        session = Session(self._services, identity=f"{self._prefix}-{self._serial:x}", host=host)
+        connection = Connection(self._around, sock, session, host)
+        self._connections[connection.fd] = connection
+        self._strangers[connection] = None
+        self._scoreboard.set_connections(self._birth.row, len(self._strangers))
+        self._note_load()
+        self._tick_at = min(self._tick_at, self._clock() + TICK_S)
+
+    def _no_descriptor(self, listener: socket.socket, error: OSError) -> None:
+        """The listener stays readable: without a pause the loop would spin."""
+        if (
+            error.errno in (errno.EMFILE, errno.ENFILE)
+            and self._scoreboard.lightest_load(self._birth.row) is None
+        ):
+            # Nobody else can take the call: refuse it rather than keep it waiting.
+            os.close(self._spare)
+            with suppress(OSError):
+                listener.accept()[0].close()
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        now = self._clock()
+        if now - self._full_logged >= _FULL_LOG_S:
+            self._full_logged = now
+            self._log.error("listener.exhausted", reason=os.strerror(error.errno or 0))
+        self._pause(_FULL_PAUSE_S)
+
+    def _listen(self) -> None:
+        if not self._listening and self._drained_by is None:
+            self._listening = True
+            for listener in self._birth.sockets:
+                self._epoll.register(listener.fileno(), select.EPOLLIN)
+
+    def _pause(self, seconds: float) -> None:
+        """Take no calls for that long."""
+        self._stop_listening()
+        self._listen_at = self._clock() + seconds
+        self._tick_at = min(self._tick_at, self._listen_at)
+
+    def _stop_listening(self) -> None:
+        if self._listening:
+            self._listening = False
+            for listener in self._birth.sockets:
+                self._epoll.unregister(listener.fileno())
+
+    def _changed(self, connection: Connection) -> None:
+        if connection.established:
+            self._strangers.pop(connection, None)
+        elif not connection.closed:
+            self._strangers[connection] = None
+        self._scoreboard.set_connections(self._birth.row, len(self._strangers))
+
+    def _closed(self, connection: Connection) -> None:
+        self._connections.pop(connection.fd, None)
+        self._strangers.pop(connection, None)
+        self._scoreboard.set_connections(self._birth.row, len(self._strangers))
+        self._note_load()
+        if self._drained_by is not None:
+            self._tick_at = 0.0
+
+    def _unread(self, connection: Connection) -> None:
+        self._eager.append(connection)
+
+    def _note_load(self) -> None:
+        load = None if self._drained_by is not None else len(self._connections)
+        self._scoreboard.set_load(self._birth.row, load)
+
+    def _obey(self, message: Message) -> None:
+        match message.get("order"):
+            case "drain":
+                self._drain(message.get("seconds"), reload=message.get("reason") == "reload")
+            case "stop":
+                self._drain(0.0, reload=False)
+            case "ask":
+                self._answer(message)
+            case _:
+                self._log.warning("order.unknown", reason=str(message.get("order")))
+
+    def _drain(self, seconds: float | None, *, reload: bool) -> None:
+        now = self._clock()
+        limit = inf if seconds is None else now + seconds
+        self._drained_by = limit if self._drained_by is None else min(limit, self._drained_by)
+        self._listen_at = inf
+        self._stop_listening()
+        self._note_load()
+        self._tick_at = 0.0
+        if reload:
+            return
+        self._limits.stopping = True
+        for connection in list(self._connections.values()):
+            connection.abort_when_idle()
+        if now >= self._drained_by:
+            self._end("stopping")
+
+    def _end(self, cause: str) -> None:
+        """Abort everything now; peers get a moment to hear it."""
+        self._limits.stopping = True
+        self._listen_at = inf
+        self._stop_listening()
+        for connection in list(self._connections.values()):
+            connection.abort(cause)
+        self._ending = True
+        self._drained_by = self._clock() + (0.0 if self._gone else _FAREWELL_S)
+        self._note_load()
+        self._tick_at = 0.0
+
+    def _answer(self, message: Message) -> None:
+        answer: Message = {"report": "answer", "id": message.get("id")}
+        if message.get("what") == "snapshot":
+            answer["result"] = [snapshot(connection) for connection in self._connections.values()]
+        else:
+            answer["error"] = f"an acceptor does not know {message.get('what')}"
+        self._lifeline.send(answer)
+
+    def _report(self) -> None:
+        counters = self._counters.report()
+        self._lifeline.send(
+            {
+                "report": "alive",
+                "counters": counters,
+                "open_associations": len(self._connections) - len(self._strangers),
+                "open_connections": len(self._strangers),
+            }
+        )
+
+
+def snapshot(connection: Connection) -> dict[str, Any]:
+    """One live connection, as ``status`` shows it."""
+    session = connection.session
+    if session.established:
+        state = "receiving" if session.busy or session.pending else "idle"
+    else:
+        state = "closing" if session.ended else "connecting"
+    return {
+        "association": session.identity,
+        "peer": connection.address,
+        "calling_ae": session.calling_ae_title,
+        "called_ae": session.called_ae_title,
+        "age": round(session.age_s, 3),
+        "objects": session.stored,
+        "bytes": session.stored_bytes,
+        "received_bytes": connection.received_bytes,
+        "state": state,
+    }
+
+
+def _resolve(hosts: Sequence[str]) -> list[str]:
+    """Addresses of the host names among the rules. StartError for one that cannot be resolved."""
+    resolved: list[str] = []
+    for host in hosts:
+        if is_network(host):
+            continue
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise StartError(f"access.hosts: '{host}' cannot be resolved: {error}") from error
+        resolved.extend(str(entry[4][0]).partition("%")[0] for entry in found)
+    return resolved

@@ -77,7 +77,12 @@ class TlsSettings:
     key_password_file: str = ""
     ca: str = ""
     """A file or folder of the authorities that peers' certificates are checked against."""
+    further_authorities: tuple[str, ...] = ()
+    """More files and folders of authorities, or of revocation lists."""
     crl: str = ""
+    """A file of certificate revocation lists."""
+    crl_check: Literal["", "leaf", "chain"] = ""
+    """What is looked up in the lists; empty: the leaf when ``crl`` is given."""
     client_certificate: Literal["required", "optional", "none"] = "required"
     profile: Literal["bcp-195", "bcp-195-nd", "bcp-195-ex", "aes", "null"] = "bcp-195-nd"
     ciphers: tuple[str, ...] = ()

@@ -8,12 +8,13 @@ are switched off.
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import dicomd
 from dicomd.cli.options import CommandLine, CommandLineError, Grammar, Option, Section
 from dicomd.config.oflog import read_oflog
 from dicomd.errors import ConfigError, Fault
-from dicomd.settings.log import DcmtkLogSettings
+from dicomd.settings.log import DcmtkLogSettings, Level, LogSettings
 
 USAGE_ERROR = 1
 ERROR_LEVEL = 40
@@ -23,6 +24,15 @@ LEVELS = {
     "off": 60, "fatal": 50, "error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 5, "all": 1,
 }  # fmt: skip
 """DCMTK's level names as Python's numbers."""
+
+_OUR_LEVELS: tuple[tuple[int, Level], ...] = (
+    (50, "critical"),
+    (40, "error"),
+    (30, "warning"),
+    (20, "info"),
+    (10, "debug"),
+    (0, "trace"),
+)
 
 GENERAL_OPTIONS = (
     Option("--help", "-h", "show this text and end", ends=True),
@@ -134,6 +144,7 @@ def logging_of(line: CommandLine, tool: str) -> ToolLog:
         return ToolLog(settings)
     line.forbid("--log-config", others, when=bool(chosen))
     line.forbid("--log-config", "--log-level", when=line.given("--log-level"))
+    line.forbid("--log-config", "--json-log", when=line.given("--json-log"))
     try:
         settings, warnings = read_oflog(line.value("--log-config"), application=tool)
     except ConfigError as error:
@@ -142,9 +153,22 @@ def logging_of(line: CommandLine, tool: str) -> ToolLog:
     return ToolLog(settings, tuple(warnings))
 
 
-def at_level(log: ToolLog, *, verbose_contexts: bool) -> DcmtkLogSettings:
-    """The log settings with the switch of ``+v``."""
-    return replace(log.dcmtk, verbose_contexts=verbose_contexts)
+def log_settings(line: CommandLine, log: ToolLog, *, verbose_contexts: bool) -> LogSettings:
+    """What the supervisor logs by: DCMTK's lines, or with ``--json-log`` our events."""
+    if not line.given("--json-log"):
+        return LogSettings(dcmtk=replace(log.dcmtk, verbose_contexts=verbose_contexts))
+    level = next(name for least, name in _OUR_LEVELS if log.dcmtk.level >= least)
+    return LogSettings(level=level, format="json")
+
+
+def durability_of(line: CommandLine) -> Literal["object", "none"]:
+    """What ``--durability`` asks for. Raises CommandLineError."""
+    text = line.value("--durability", "object")
+    if text == "object":
+        return "object"
+    if text == "none":
+        return "none"
+    raise CommandLineError(f"Invalid value for option --durability ({text})")
 
 
 def banner(grammar: Grammar) -> str:
@@ -163,7 +187,8 @@ def _version() -> str:
     import ssl
 
     return (
-        f"\ndicomd {dicomd.__version__}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}\n"
+        f"\ndicomd {dicomd.__version__}, Python {platform.python_version()}, "
+        f"{ssl.OPENSSL_VERSION}\n"
         "Stands in for the tool of this name of DCMTK 3.6.7."
     )
 

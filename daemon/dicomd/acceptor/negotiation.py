@@ -114,6 +114,7 @@ class Negotiator:
         self._implementation_class_uid = implementation_class_uid
         self._implementation_version_name = implementation_version_name
         self._tolerant = tolerant
+        self._accept_empty = accept_empty
         self._memo: dict[bytes, Acceptance] = {}
 
     def negotiate(self, request: AssociateRequest, encoded: bytes) -> Acceptance | Refusal:

@@ -212,7 +212,7 @@ class Worker:
 
     def _make_services(self) -> Services:
         settings = self._settings
-        as_dcmtk = settings.implementation == "dcmrecv"
+        as_dcmtk = settings.implementation != "dicomd"
         strict = settings.checks == "strict"
         access = settings.access
         return Services(
@@ -225,6 +225,7 @@ class Worker:
                     DCMTK_VERSION_NAME if as_dcmtk else IMPLEMENTATION_VERSION_NAME
                 ),
                 tolerant=not strict,
+                accept_empty=settings.accept_empty,
             ),
             access=Access(access, strict=strict, resolved=_resolve(access.hosts)),
             admission=self._limits,

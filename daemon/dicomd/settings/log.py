@@ -98,3 +98,11 @@ class DcmtkLogSettings:
     appenders: tuple[OflogAppender, ...] = ()
     verbose_contexts: bool = False
     """+v: association dumps at info instead of debug."""
+    quiet: bool = False
+    """log4cplus.quietMode: its own messages about the file are not printed."""
+    file: str = ""
+    """The log configuration file; empty: the built-in form."""
+    complaints: tuple[str, ...] = ()
+    """What log4cplus says on standard error when it reads the file, before it makes appenders."""
+    doubts: tuple[str, ...] = ()
+    """What it swallows, with file and line: logged as ``config.warned``."""

@@ -294,6 +294,7 @@ def settings_of(
         listeners={"recv": listener},
         stores={"received": options.store},
         logging=log_settings(line, log, verbose_contexts=line.given("--verbose-pc")),
+        warnings=() if options.profile_file is not None else (NO_PROFILE,),
     )
 
 

@@ -22,6 +22,7 @@ from dicomd.settings.daemon import DaemonSettings
 
 INTERNAL = {
     ("DaemonSettings", "once"),
+    ("DaemonSettings", "warnings"),
     ("ListenerSettings", "negotiation"),
     ("ListenerSettings", "implementation"),
     ("ListenerSettings", "accept_empty"),

@@ -6,7 +6,7 @@ returns settings that can be run or raises ConfigError.
 
 import glob
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dicomd.config.build import Tree, build
@@ -44,6 +44,7 @@ def load_with_warnings(path: str, *, check_template: CheckTemplate = any_templat
     tree, files = read_tree(path)
     settings = build(tree)
     resolved, warnings = resolve(settings, tree, check_template)
+    resolved = replace(resolved, warnings=tuple(str(warning) for warning in warnings))
     return Loaded(settings=resolved, warnings=tuple(warnings), files=tuple(files))
 
 

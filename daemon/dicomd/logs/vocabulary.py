@@ -35,6 +35,7 @@ class Key:
 
 EVENTS: tuple[Event, ...] = (
     # the daemon
+    Event("daemon.starting", "info", "the log is open; sockets and processes come next"),
     Event("daemon.started", "info", "the service is ready: every listener is open"),
     Event("daemon.stopping", "info", "an order to stop has come; running associations may end"),
     Event("daemon.stopped", "info", "the last process is gone"),

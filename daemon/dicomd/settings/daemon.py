@@ -65,3 +65,5 @@ class DaemonSettings:
     metrics: MetricsSettings | None = None
     once: MoveSettings | None = None
     """One retrieval to run and end with; set by ``dicomd move``, never a key of the file."""
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What is doubtful in the files, for the log; never a key of the file."""

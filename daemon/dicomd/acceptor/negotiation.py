@@ -105,7 +105,6 @@ class Negotiator:
         tolerant: bool,
         accept_empty: bool = False,
     ) -> None:
-        self._accept_empty = accept_empty
         self._offers = {
             context.abstract_syntax: context.transfer_syntaxes for context in profile.contexts
         }

@@ -136,6 +136,8 @@ class Worker:
             max_object_bytes=limit if isinstance(limit, int) else None,
         )
         self._spool: Any = None
+        self._activity = birth.activity
+        self._shown = (0, 0)
         self._services = self._make_services()
         self._epoll = select.epoll()
         self._around = Surroundings(
@@ -261,10 +263,22 @@ class Worker:
     def _serve(self, connection: Connection) -> None:
         try:
             connection.ready()
+            if self._activity is not None:
+                self._show_activity(self._activity)
         except Exception as error:  # the one place of this loop that catches broadly
             self._log.error("connection.broken", error=type(error).__name__, exc_info=error)
             connection.session.abandon("an error of ours")
             connection.close()
+
+    def _show_activity(self, activity: Activity) -> None:
+        """Tell the retrieval beside us what has come."""
+        row, counters = self._birth.row, self._counters
+        shown_bytes, shown_objects = self._shown
+        objects = counters.objects + counters.refused
+        activity.add(
+            row, reads=int(counters.received_bytes > shown_bytes), objects=objects - shown_objects
+        )
+        self._shown = counters.received_bytes, objects
 
     def _attend(self, fd: int) -> None:
         """What is no peer's socket."""
@@ -276,6 +290,8 @@ class Worker:
                 self._end("the supervisor is gone")
         elif fd == self._helpers.fileno():
             self._helpers.finish()
+            if self._activity is not None:
+                self._show_activity(self._activity)
         elif self._listening:
             for listener in self._birth.sockets:
                 if listener.fileno() == fd:

@@ -278,14 +278,14 @@ def _walk(data: bytes) -> _Walked:
             break
         tag, length = _TAG_AND_LENGTH.unpack_from(data, at)
         at += 8
-        if tag & 0xFFFF:
-            walked.fault = "the command set holds an element outside group 0000"
-            break
         if length > end - at:
             walked.fault = "the command set ends inside an element"
             break
         number = tag >> 16
-        if number in walked.values:
+        if tag & 0xFFFF:
+            # Walked on for the sake of the answer: the elements that it needs may follow.
+            walked.fault = "the command set holds an element outside group 0000"
+        elif number in walked.values:
             walked.repeated.add(number)
         else:
             walked.values[number] = data[at : at + length]

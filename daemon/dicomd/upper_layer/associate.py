@@ -67,6 +67,8 @@ def decode_request(encoded: bytes, *, strict: bool = True) -> AssociateRequest:
             application_context = _text(encoded[start:end])
         elif kind == _PRESENTATION_CONTEXT_RQ:
             contexts.append(_context(encoded, start, end))
+            if len(contexts) > MAX_CONTEXTS:
+                raise _invalid(f"more than {MAX_CONTEXTS} presentation contexts")
         elif kind == _USER_INFORMATION:
             user.read(encoded, start, end)
     _check_ids([context.context_id for context in contexts], strict=strict)
@@ -192,8 +194,6 @@ def _context(data: bytes, start: int, end: int) -> ProposedContext:
 
 
 def _check_ids(ids: list[int], *, strict: bool) -> None:
-    if len(ids) > MAX_CONTEXTS:
-        raise _invalid(f"{len(ids)} presentation contexts, allowed are {MAX_CONTEXTS}")
     if len(set(ids)) != len(ids):
         raise _invalid("two presentation contexts with one id")
     if strict and not all(context_id & 1 for context_id in ids):

@@ -92,6 +92,11 @@ class Association:
         """Inside a PDU: its first byte was read, its last was not."""
         return not self.closing and (self._data.in_pdu or self._pdu.in_pdu)
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the peer kept inside until the next ``receive``; bounded, see ``framing``."""
+        return self._data.held_bytes + self._pdu.held_bytes
+
     def receive(self, view: memoryview) -> list[Event]:
         """Consume all of ``view`` and return what happened, in order.
 

@@ -92,6 +92,11 @@ class DataReader:
         """A message has begun and is not complete."""
         return self._context != _NO_MESSAGE
 
+    @property
+    def held_bytes(self) -> int:
+        """What is kept until the next read."""
+        return len(self._partial) + len(self._command)
+
     def read(self, view: memoryview, pos: int, events: list[Event]) -> int:
         """Read P-DATA-TF PDUs from ``pos`` on and append what they bring to ``events``.
 
@@ -104,12 +109,11 @@ class DataReader:
         dataset: DatasetReceived | None = None
         while pos < end:
             if not left:
-                if self._partial or end - pos < (_PDV_HEADER_BYTES if pdu_left else 12):
+                whole = _PDV_HEADER_BYTES if pdu_left else _DATA_HEADER_BYTES
+                if end - pos < whole or self._partial:
                     if not (self._partial or pdu_left) and view[pos] != pdu.P_DATA_TF:
                         break
-                    header = self._gather(view, pos, pdu_left)
-                    pos = min(end, pos + header)
-                    whole = _PDV_HEADER_BYTES if pdu_left else _DATA_HEADER_BYTES
+                    pos += self._gather(view[pos : pos + whole - len(self._partial)], pdu_left)
                     if len(self._partial) < whole:
                         break
                     if pdu_left:
@@ -119,15 +123,15 @@ class DataReader:
                     self._partial.clear()
                 elif pdu_left:
                     length, context, control = _unpack_pdv_header(view, pos)
-                    pos += 6
+                    pos += _PDV_HEADER_BYTES
                 else:
                     kind, size, length, context, control = _unpack_data_header(view, pos)
                     if kind != pdu.P_DATA_TF:
                         break
-                    if not 6 <= size <= self._limit:
+                    if not _PDV_HEADER_BYTES <= size <= self._limit:
                         raise self._bad_size(size)
                     pdu_left = size
-                    pos += 12
+                    pos += _DATA_HEADER_BYTES
                 pdu_left -= length + 4
                 if length < 2 or length & 1 or pdu_left < 0 or 0 < pdu_left < _PDV_HEADER_BYTES:
                     raise _invalid(f"PDV of length {length}: odd, under 2, or not fitting its PDU")
@@ -179,15 +183,13 @@ class DataReader:
         self._fragment_left = left
         return pos
 
-    def _gather(self, view: memoryview, pos: int, pdu_left: int) -> int:
-        """Take what is there of a split header; returns how many bytes that was."""
-        partial = self._partial
-        missing = (_PDV_HEADER_BYTES if pdu_left else _DATA_HEADER_BYTES) - len(partial)
-        part = view[pos : pos + missing]
-        partial += part
-        if not pdu_left and len(partial) >= pdu.PDU_HEADER.size:
-            _, size = pdu.PDU_HEADER.unpack_from(partial)
-            if not 6 <= size <= self._limit:
+    def _gather(self, part: memoryview, pdu_left: int) -> int:
+        """Keep a part of a split header; returns its length. The PDU's own part is checked as
+        soon as it is whole."""
+        self._partial += part
+        if not pdu_left and len(self._partial) >= pdu.PDU_HEADER.size:
+            _, size = pdu.PDU_HEADER.unpack_from(self._partial)
+            if not _PDV_HEADER_BYTES <= size <= self._limit:
                 raise self._bad_size(size)
         return len(part)
 
@@ -226,6 +228,11 @@ class PduReader:
         """The first byte of a PDU was read, its last was not."""
         return bool(self._gathered or self._skip)
 
+    @property
+    def held_bytes(self) -> int:
+        """What is kept until the next read."""
+        return len(self._gathered)
+
     def read(self, view: memoryview, pos: int) -> tuple[int, bytes | None]:
         """Read on from ``pos``, to the end of the PDU at most: where it stopped, and the whole PDU
         with its header if it is complete."""
@@ -263,7 +270,7 @@ class PduReader:
 
     def _check(self, kind: int, size: int) -> None:
         if kind == pdu.P_DATA_TF:
-            least, most = 6, self._limit
+            least, most = _PDV_HEADER_BYTES, self._limit
         elif kind == pdu.A_ASSOCIATE_RQ:
             least, most = ASSOCIATE_RQ_LEAST_BYTES, ASSOCIATE_RQ_LIMIT_BYTES
         else:

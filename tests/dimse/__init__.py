@@ -1,0 +1,1 @@
+"""PS3.7 without I/O: command sets."""

@@ -1,0 +1,1 @@
+"""Seeded mutational fuzzers, one target a parser; ``python -m tests.fuzz`` runs them."""

@@ -1,0 +1,1 @@
+"""PS3.8 without I/O: bytes in, events out."""

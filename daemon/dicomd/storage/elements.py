@@ -3,7 +3,7 @@
 The rules of this file:
 
 - Bytes are pushed in with ``feed``, in pieces of any size. Values are skipped, not read, but for
-  the few short ones that are asked for. What is kept between two pieces is one element header at most.
+  the few short ones that are asked for. Between two pieces one element header is kept at most.
 - No recursion: open sequences and items lie on a stack of at most ``DEEPEST`` levels.
 - The first thing that cannot be parsed sets ``fault`` and ends the walk. Nothing is raised, and no
   text holds a value.
@@ -31,14 +31,9 @@ TRAILING_PADDING = 0xFFFCFFFC
 _LONGEST_VALUE = 1024
 """Of the values that are asked for; longer ones are not taken."""
 
-SHORT_VRS = frozenset(
-    (b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT")
-    + (b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US")
-)
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 """A 16-bit length follows (PS3.5 table 7.1-2)."""
-LONG_VRS = frozenset(
-    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
-)
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 """Two reserved bytes and a 32-bit length follow (PS3.5 table 7.1-1)."""
 _FRAGMENTED = frozenset({b"OB", b"OW"})
 

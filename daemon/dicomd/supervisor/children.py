@@ -15,6 +15,7 @@ The rules of this file:
 """
 
 import os
+import selectors
 import signal
 import sys
 import time
@@ -116,8 +117,9 @@ class _Ask:
 class Children:
     """All children. Mutable: roles, asks that wait for their answer."""
 
-    def __init__(self, parent: Parent) -> None:
+    def __init__(self, parent: Parent, selector: selectors.BaseSelector) -> None:
         self._parent = parent
+        self._selector = selector
         self._by_pid: dict[int, Child] = {}
         self._roles: list[Role] = []
         self._asks: dict[int, _Ask] = {}
@@ -286,7 +288,22 @@ class Children:
         )
         role.child = child
         self._by_pid[pid] = child
+        self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear(child))
         return child
+
+    def _hear(self, child: Child) -> None:
+        self.receive(child)
+        if child.lifeline.closed:
+            # It ends, or has gone mad; SIGCHLD says which, within the time it has.
+            self._deafen(child)
+            if child.deadline is None:
+                child.deadline = time.monotonic() + GRACE_S
+
+    def _deafen(self, child: Child) -> None:
+        try:
+            self._selector.unregister(child.lifeline)
+        except (KeyError, ValueError):
+            return
 
     def _live(self, role: Role, lifeline: Lifeline, parents_end: Lifeline, parent: int) -> NoReturn:
         """The child's whole life."""
@@ -299,13 +316,7 @@ class Children:
             self._parent.release_in_child(role)
             code = role.birth(lifeline)
         except BaseException as error:  # the one place of this process that catches broadly
-            log.error(
-                "worker.failed",
-                worker=role.name,
-                kind=role.kind,
-                error=type(error).__name__,
-                exc_info=error,
-            )
+            log.exception("worker.failed", worker=role.name, kind=role.kind)
             lifeline.send({"report": "failed", "text": f"{role.kind}: {type(error).__name__}"})
         finally:
             self._leave(code)
@@ -320,6 +331,7 @@ class Children:
 
     def _gone(self, child: Child, code: int) -> None:
         role = child.role
+        self._deafen(child)
         child.lifeline.close()
         if role.child is child:
             role.child = None

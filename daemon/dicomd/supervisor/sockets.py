@@ -47,9 +47,7 @@ def place_of(name: str, listener: ListenerSettings) -> Place:
     """The place that a listener asks for."""
     if listener.socket:
         return Place(name=listener.socket)
-    return Place(
-        address=listener.address, port=listener.port, owner="" if listener.port else name
-    )
+    return Place(address=listener.address, port=listener.port, owner="" if listener.port else name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +74,14 @@ class ListeningSockets:
         """
         prospect = Prospect(dict(wanted))
         seen: dict[Place, str] = {}
+        for owner, place in wanted.items():
+            if place in seen:
+                raise StartError(
+                    f"{owner} and {seen[place]} both ask for {place}; give one another port"
+                )
+            seen[place] = owner
         try:
-            for owner, place in wanted.items():
-                if place in seen:
-                    raise StartError(
-                        f"{owner} and {seen[place]} both ask for {place}; give one another port"
-                    )
-                seen[place] = owner
+            for place in wanted.values():
                 if place not in self._held:
                     prospect.opened[place] = self._open(place, patience_s)
         except BaseException:

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, MutableMapping
+from typing import Any
 
 import sdnotify
 
@@ -47,7 +48,7 @@ class Systemd:
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
         self.present = bool(environment.get("NOTIFY_SOCKET"))
-        self._notifier = sdnotify.SystemdNotifier()
+        self._notifier: Any = sdnotify.SystemdNotifier()  # type: ignore[no-untyped-call]  # no types
         if self._notifier.socket is not None:
             self._notifier.socket.setblocking(False)
         pid = environment.get("WATCHDOG_PID", str(os.getpid()))

@@ -13,7 +13,8 @@ from dicomd.config.profile_file import (
     repeated_abstract_syntax,
     requestor_obstacle,
 )
-from dicomd.config.profile_yaml import TOP_KEYS, parse_profile_yaml
+from dicomd.config.profile_yaml import parse_profile_yaml
+from dicomd.config.profile_yaml_source import TOP_KEYS
 from dicomd.config.storage_classes import STORAGE_CLASSES
 from dicomd.config.transfer_syntax_order import (
     PREFERRED_TRANSFER_SYNTAXES,

@@ -66,7 +66,8 @@ class Association:
     def __init__(self, *, max_pdu: int, strict: bool = True) -> None:
         self.state = State.AWAITING_REQUEST
         self.closing = False
-        """Nothing more will be delivered; what is left is to wait for the peer's close."""
+        """Nothing more will be delivered. What is left is to wait for the peer's close; in state
+        CLOSED (the peer has aborted or closed, AA-3) it is the owner's to close at once."""
         self.fault: RemoteProtocolError | None = None
         """What the peer did wrong, once it did. Look at it after the events of each ``receive``."""
         self._max_pdu = max_pdu

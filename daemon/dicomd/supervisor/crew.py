@@ -7,7 +7,7 @@ workers were born with, the contents of TLS files included.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from socket import socket
 
 from dicomd.acceptor import worker as acceptor
 from dicomd.errors import StartError
-from dicomd.lifeline import Lifeline, Scoreboard
+from dicomd.lifeline import Activity, Lifeline, Scoreboard
 from dicomd.settings.daemon import DaemonSettings
 from dicomd.settings.listener import ListenerSettings, TlsSettings
 from dicomd.settings.log import LogSettings
@@ -32,6 +32,8 @@ class Board:
 
     scoreboard: Scoreboard
     free: list[int]
+    activity: Activity | None = None
+    """Where arrivals are counted for a retrieval that runs beside (``dicomd move``)."""
     crews: int = 0
 
 
@@ -106,18 +108,27 @@ def worker_count(listener: ListenerSettings) -> int:
     return listener.workers
 
 
-def new_board(listener: ListenerSettings) -> Board:
+def new_board(listener: ListenerSettings, *, with_activity: bool) -> Board:
     """A scoreboard with rows for many generations."""
     rows = worker_count(listener) * _SPARE_GENERATIONS
     scoreboard = Scoreboard(rows=rows, associations=listener.limits.associations)
-    return Board(scoreboard, list(range(rows)))
+    activity = Activity(rows=rows) if with_activity else None
+    return Board(scoreboard, list(range(rows)), activity)
 
 
 def assemble(
-    name: str, trade: Trade, sockets: Sequence[socket], generation: int, before: Crew | None
+    name: str,
+    trade: Trade,
+    sockets: Sequence[socket],
+    *,
+    generation: int,
+    before: Crew | None,
+    with_activity: bool,
+    gather_lines: Callable[[], Callable[[], None]],
 ) -> Crew:
     """A crew with its roles, not yet forked. It counts on the scoreboard of the crew before it
-    where that has room and the same size."""
+    where that has room and the same size. ``gather_lines`` is called in each worker: its log lines
+    are gathered from then on, and go out with what it returns."""
     count = worker_count(trade.listener)
     board = before.board if before is not None else None
     if (
@@ -125,7 +136,7 @@ def assemble(
         or len(board.free) < count
         or board.scoreboard.associations_per_row != trade.listener.limits.associations
     ):
-        board = new_board(trade.listener)
+        board = new_board(trade.listener, with_activity=with_activity)
     board.crews += 1
     crew = Crew(name=name, trade=trade, generation=generation, sockets=sockets, board=board)
     for _ in range(count):
@@ -138,7 +149,7 @@ def assemble(
                 listener=name,
                 generation=generation,
                 keeps=tuple(sockets),
-                birth=partial(_serve, crew, row),
+                birth=partial(_serve, crew, row, gather_lines),
             )
         )
     return crew
@@ -155,7 +166,9 @@ def dissolve(crew: Crew) -> None:
         crew.board.scoreboard.close()
 
 
-def _serve(crew: Crew, row: int, lifeline: Lifeline) -> int:
+def _serve(
+    crew: Crew, row: int, gather_lines: Callable[[], Callable[[], None]], lifeline: Lifeline
+) -> int:
     return acceptor.run(
         acceptor.AcceptorBirth(
             name=crew.name,
@@ -167,6 +180,8 @@ def _serve(crew: Crew, row: int, lifeline: Lifeline) -> int:
             row=row,
             receipts_directory=crew.trade.receipts_directory,
             generation=crew.generation,
+            turn=gather_lines(),
+            activity=crew.board.activity,
         )
     )
 

@@ -8,7 +8,6 @@ The names of the metrics are a promise; they are documented in the README's oper
 """
 
 import json
-import os
 import queue
 import select
 import socket
@@ -24,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 
 from dicomd.lifeline import HEARTBEAT_S, Lifeline, Message
+from dicomd.supervisor.room import room_of
 
 _CALLERS = 16
 """Requests served at once; more are closed unanswered."""
@@ -161,17 +161,6 @@ class Figures:
                 )
                 family.add_metric([], value)
                 yield family
-
-
-def room_of(directory: str) -> tuple[int, int] | None:
-    """Free and whole size in bytes of the disk that a folder is on; None when it isn't there."""
-    if not directory:
-        return None
-    try:
-        stat = os.statvfs(directory)
-    except OSError:
-        return None
-    return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize
 
 
 class Asker:

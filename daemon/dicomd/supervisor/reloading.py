@@ -18,6 +18,7 @@ from dicomd.supervisor.control import Control, Reply, bind_control_socket
 from dicomd.supervisor.reload import ReloadPlan, plan
 from dicomd.supervisor.service import Preparation, Service
 from dicomd.supervisor.status import LastReload, Record
+from dicomd.supervisor.stores import private_directories
 
 log = structlog.get_logger("dicomd.supervisor")
 
@@ -133,7 +134,7 @@ class Reloading:
         before = plan(service.settings, settings)
         prepared: PreparedLogs | None = None
         if before.logging:
-            prepared = prepare(settings.logging, state_directory=settings.state_directory)
+            prepared = prepare_logs(settings)
         control = None
         try:
             if before.control and settings.control_socket:
@@ -157,9 +158,8 @@ class Reloading:
         return preparation
 
     def _restore_logs(self) -> None:
-        settings = self._service.settings
         try:
-            self._logs.swap(prepare(settings.logging, state_directory=settings.state_directory))
+            self._logs.swap(prepare_logs(self._service.settings))
         except DicomdError:
             log.exception("worker.failed", worker="log", kind="log")
 
@@ -172,6 +172,15 @@ class Reloading:
         waits, self._waits = self._waits, []
         for wait in waits:
             wait(message)
+
+
+def prepare_logs(settings: DaemonSettings) -> PreparedLogs:
+    """Open the outputs of the log; ConfigError names those that cannot be opened."""
+    return prepare(
+        settings.logging,
+        state_directory=settings.state_directory,
+        private=private_directories(settings),
+    )
 
 
 def faults_of(error: DicomdError) -> tuple[Fault, ...]:

@@ -6,12 +6,13 @@ listener that changes. When every new worker has said that it serves, ``commit``
 drain and swaps the rest; if anything fails, ``abandon`` undoes it and nobody has noticed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
-from dicomd.lifeline import Lifeline
+from dicomd.lifeline import Activity, Lifeline
 from dicomd.settings.daemon import DaemonSettings
 from dicomd.supervisor import crew as crews
 from dicomd.supervisor.children import Children, Role
@@ -66,10 +67,17 @@ class Preparation:
 class Service:
     """What runs. Mutable: crews by listener, old crews, the singletons."""
 
-    def __init__(self, children: Children, sockets: ListeningSockets, stores: Stores) -> None:
+    def __init__(
+        self,
+        children: Children,
+        sockets: ListeningSockets,
+        stores: Stores,
+        gather_lines: Callable[[], Callable[[], None]],
+    ) -> None:
         self._children = children
         self._sockets = sockets
         self._stores = stores
+        self._gather_lines = gather_lines
         self.settings = DaemonSettings()
         self.crews: dict[str, Crew] = {}
         self.old_crews: list[Crew] = []
@@ -115,8 +123,10 @@ class Service:
                     name,
                     trade,
                     self._sockets.sockets_of(prospect, name),
-                    self.generation,
-                    self.crews.get(name),
+                    generation=self.generation,
+                    before=self.crews.get(name),
+                    with_activity=settings.once is not None,
+                    gather_lines=self._gather_lines,
                 )
         if first:
             for role in (
@@ -168,11 +178,13 @@ class Service:
     def employ_once(self) -> None:
         """Fork the one retrieval of ``dicomd move``."""
         if self.settings.once is not None:
+            boards = [crew.board for crew in self.crews.values()]
+            activity = boards[0].activity if boards else None
             role = Role(
                 kind="once",
                 name="once",
                 once=True,
-                birth=partial(_retrieve_once, self.settings),
+                birth=partial(_retrieve_once, self.settings, activity),
                 birth_s=CLERK_BIRTH_S,
                 silence_s=CLERK_SILENCE_S,
             )
@@ -323,7 +335,7 @@ def _retrieve(settings: DaemonSettings, lifeline: Lifeline) -> int:
     return worker.run(worker.RequestorBirth(settings=settings, lifeline=lifeline))
 
 
-def _retrieve_once(settings: DaemonSettings, lifeline: Lifeline) -> int:
+def _retrieve_once(settings: DaemonSettings, activity: Activity | None, lifeline: Lifeline) -> int:
     from dicomd.requestor import once
 
-    return once.run(settings, lifeline)
+    return once.run(settings, lifeline, activity)

@@ -1,5 +1,6 @@
 """The stores' folders: locked for this instance, swept of what was never acknowledged."""
 
+import re
 import time
 from collections.abc import Iterable
 
@@ -13,6 +14,7 @@ from dicomd.storage.incoming import DirectoryLock, lock_directory, sweep
 log = structlog.get_logger("dicomd.supervisor")
 
 _RETRY_PAUSE_S = 0.05
+_KEYWORD = re.compile(r"\{(\w+)")
 
 
 class Stores:
@@ -79,6 +81,19 @@ def used_stores(settings: DaemonSettings) -> list[StoreSettings]:
     if "" in names and len(settings.stores) == 1:
         return list(settings.stores.values())
     return [store for name, store in settings.stores.items() if name in names]
+
+
+def private_directories(settings: DaemonSettings) -> tuple[str, ...]:
+    """Folders of stores whose file names hold more of a data set than UIDs: the log must not show
+    them."""
+    return tuple(
+        store.directory
+        for store in used_stores(settings)
+        if any(
+            not keyword.endswith("UID")
+            for keyword in _KEYWORD.findall(f"{store.subdirectories} {store.filenames}")
+        )
+    )
 
 
 def _lock(directory: str, *, shared: bool, patience_s: float) -> DirectoryLock | None:

@@ -22,12 +22,12 @@ import structlog
 import dicomd
 from dicomd.errors import Fault, StartError
 from dicomd.lifeline import Message
-from dicomd.logs.configure import LogService, prepare
+from dicomd.logs.configure import LogService
 from dicomd.settings.daemon import DaemonSettings
 from dicomd.supervisor import process, status
 from dicomd.supervisor.children import Child, Children, Role
 from dicomd.supervisor.control import Control, Reply, bind_control_socket
-from dicomd.supervisor.reloading import Reloading
+from dicomd.supervisor.reloading import Reloading, prepare_logs
 from dicomd.supervisor.service import METRICS, Preparation, Service
 from dicomd.supervisor.signals import Signals
 from dicomd.supervisor.sockets import ListeningSockets
@@ -68,7 +68,7 @@ class Supervisor:
         self._stores = Stores()
         self._state = StateDirectory()
         self._logs = LogService()
-        self._service = Service(self._children, self._sockets, self._stores)
+        self._service = Service(self._children, self._sockets, self._stores, self._logs.batch)
         self._control = Control(self._selector, self._command)
         self._record = status.Record()
         self._reloading = Reloading(
@@ -123,7 +123,7 @@ class Supervisor:
         prospect = self._service.open_sockets(settings, patience_s=patience_s)
         try:
             process.drop_privileges(settings.user, settings.group)
-            logs = prepare(settings.logging, state_directory=settings.state_directory)
+            logs = prepare_logs(settings)
         except BaseException:
             self._sockets.abandon(prospect)
             raise

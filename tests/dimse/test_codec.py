@@ -81,6 +81,14 @@ STORE_REQUEST = CStoreRequest(7, CT, "1.2.3.4")
         ),
         (written(elements(e1030=b"MOVER ")), CStoreRequest(7, CT, "1.2.3.4", 0, "MOVER")),
         (written(elements(e1030=b"")), STORE_REQUEST),
+        (
+            written(elements(e1030=b"FIFTEEN LONG AE ")),
+            CStoreRequest(7, CT, "1.2.3.4", 0, "FIFTEEN LONG AE"),
+        ),
+        (
+            written(elements(e1030=b"MOVER ", e1032=us(9))),
+            CStoreRequest(7, CT, "1.2.3.4", 0, "MOVER"),
+        ),
         (written(elements(e0003=b"1.2\0")), STORE_REQUEST),
         (written(elements(e5010=b"private?")), STORE_REQUEST),
         (written(elements(e1000=b"1.2.3.4 ")), STORE_REQUEST),

@@ -58,6 +58,8 @@ _MIDDLE = Struct("<IIHIIHIIHIIHII")  # field, id, priority, type; the instance U
 _TAG_AND_LENGTH = Struct("<II")
 _SHORT = Struct("<H")
 _ELEMENT_SHORT = Struct("<IIH")
+_ELEMENT_LONG = Struct("<III")
+_STORE_MIDDLE = Struct("<IIHIIHIIHII")  # responded to, type, status; instance UID's tag and length
 
 _T_CLASS = AFFECTED_SOP_CLASS_UID << 16
 _T_FIELD = COMMAND_FIELD << 16
@@ -148,16 +150,12 @@ def encode_response(
     return _ELEMENT_LONG.pack(0, 4, len(body)) + body
 
 
-_ELEMENT_LONG = Struct("<III")
-_STORE_MIDDLE = Struct("<IIHIIHIIHII")
-
-
 @lru_cache(maxsize=512)
 def _store_head(sop_class_uid: str) -> tuple[bytes, int]:
     """The elements up to the Command Field of a C-STORE-RSP, and the group length but for the
     instance UID's value."""
-    parts = _element(_T_CLASS, _uid(sop_class_uid)) if sop_class_uid else b""
-    head = parts + _ELEMENT_SHORT.pack(_T_FIELD, 2, C_STORE_RQ | RESPONSE)
+    head = _element(_T_CLASS, _uid(sop_class_uid))
+    head += _ELEMENT_SHORT.pack(_T_FIELD, 2, C_STORE_RQ | RESPONSE)
     return head, len(head) + _STORE_MIDDLE.size
 
 

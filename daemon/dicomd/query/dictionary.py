@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom.datadict import dictionary_VR, repeater_has_tag, tag_for_keyword
+from pydicom.datadict import (
+    dictionary_is_retired,
+    dictionary_VR,
+    repeater_has_tag,
+    tag_for_keyword,
+)
 
 from dicomd.errors import DicomdError
 
@@ -22,7 +27,8 @@ _PRIVATE = re.compile(r'\([^)]*"')
 _INTERNAL_VRS = {"up": "UL", "xs": "US", "ox": "OW", "lt": "OW", "px": "OW", "??": "UN"}
 """VRs that DCMTK's dictionaries use beside the standard's, as they are written."""
 _FIRST_OF_SEVERAL = {"US or SS": "US", "OB or OW": "OW", "US or SS or OW": "OW", "US or OW": "OW"}
-_RETIRED = re.compile(r"(?:RETIRED_|ACR_NEMA_)(.+)")
+_RETIRED = re.compile(r"RETIRED_(.+)")
+_WAVEFORM_DATA = 0x54001010
 
 
 class QueryError(DicomdError):
@@ -53,6 +59,8 @@ class Dictionary:
         tag = tag_for_keyword(name)
         if tag is None and (retired := _RETIRED.fullmatch(name)):
             tag = tag_for_keyword(retired[1])
+            if tag is not None and not dictionary_is_retired(tag):
+                return None
         return tag
 
     def vr_of(self, tag: int) -> str | None:
@@ -79,7 +87,7 @@ class Dictionary:
             return None
         if vr in ("NONE", ""):
             return None
-        return _FIRST_OF_SEVERAL.get(vr, vr)
+        return "OB" if tag == _WAVEFORM_DATA else _FIRST_OF_SEVERAL.get(vr, vr)
 
 
 def read_dictionaries(paths: Sequence[str]) -> tuple[Dictionary, list[str]]:

@@ -44,7 +44,7 @@ def _check_head(path: str, dictionary: Dictionary) -> None:
     for order in "<>":
         if len(head) >= 8:
             group, element = struct.unpack_from(f"{order}HH", head)
-            if dictionary.vr_of(group << 16 | element) and group < 0x7000:
+            if dictionary.vr_of(group << 16 | element) and 0 < group < 0x7000:
                 return
     raise QueryError(f"bad DICOM file: {path}: not a DICOM file")
 

@@ -39,6 +39,8 @@ def parse_key(text: str, dictionary: Dictionary) -> Key:
         name = name[match.end() :]
     tag = _tag_of(name, dictionary, text, parentheses=bool(steps))
     vr = dictionary.vr_of(tag)
+    if vr is None and tag >> 16 == 0xFFFE:
+        raise QueryError(f"cannot create element for tag: {_shown(tag)}")
     if vr is None:
         raise QueryError(f"unknown tag: {_shown(tag)}")
     return Key(tuple(steps), tag, _element(tag, vr, value))
@@ -96,7 +98,8 @@ def _element(tag: int, vr: str, value: str) -> Element:
         raise QueryError(f'cannot put tag value: {_shown(tag)}="{value}"')
     convert = _NUMBERS.get(vr)
     if convert is None:
-        return Element(vr, padded(vr, value.encode("utf-8", "surrogateescape")))
+        # Blanks at the end are padding to DCMTK, which writes its own.
+        return Element(vr, padded(vr, value.rstrip(" ").encode("utf-8", "surrogateescape")))
     try:
         return Element(vr, padded(vr, b"".join(convert(part) for part in value.split("\\"))))
     except (ValueError, struct.error) as exc:
@@ -136,7 +139,7 @@ def _real(form: str) -> Callable[[str], bytes]:
 
 
 def _tag_value(text: str) -> bytes:
-    match = _TAG.match(text.strip().strip("()"))
+    match = _TAG.match(text[1:]) if text.startswith("(") else None
     if match is None:
         raise ValueError(text)
     return struct.pack("<HH", *(int(part, 16) & 0xFFFF for part in match.groups()))

@@ -12,6 +12,13 @@ from typing import Protocol
 class Operation(Protocol):
     """A request whose data set is on its way."""
 
+    command: str
+    """How the log calls the request."""
+
+    @property
+    def status(self) -> int:
+        """The DIMSE status of the answer, once there is one."""
+
     @property
     def waits(self) -> bool:
         """Whether ``commit`` may wait for a disk."""
@@ -23,7 +30,7 @@ class Operation(Protocol):
         """Do what the request asks for. Never raises: a failure is kept for ``conclude``."""
 
     def conclude(self) -> bytes | None:
-        """The response, encoded; None when the association must be aborted instead."""
+        """The response, encoded; b"" for none, None when the association must be aborted."""
 
     def discard(self) -> None:
         """The association broke: forget it."""
@@ -32,7 +39,9 @@ class Operation(Protocol):
 class Dropped:
     """A message that is not for us: its data set is read and dropped, then it is answered."""
 
-    def __init__(self, response: bytes | None) -> None:
+    def __init__(self, command: str, status: int, response: bytes) -> None:
+        self.command = command
+        self.status = status
         self._response = response
         self.waits = False
 
@@ -42,7 +51,7 @@ class Dropped:
     def commit(self) -> None:
         """Nothing to do."""
 
-    def conclude(self) -> bytes | None:
+    def conclude(self) -> bytes:
         """What was decided when the command came."""
         return self._response
 

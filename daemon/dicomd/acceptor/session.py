@@ -389,22 +389,21 @@ class Session:
         """Everything but C-STORE."""
         match command:
             case CEchoRequest():
-                response = answer_echo(
+                self._operation_context = context_id
+                self._operation = answer_echo(
                     command,
                     self._abstract_syntaxes[context_id],
                     strict=self._services.strict,
                     counters=self._services.counters,
                     log=self._log,
                 )
-                self._operation_context = context_id
-                self._operation = Dropped(response)
             case CCancelRequest() | ResponseReceived() if self._services.strict:
                 # Nothing of ours can be cancelled, and nobody waits for a response.
                 self._log.info("message.ignored", command=command_name(command))
                 if not announces_dataset(event.command):
                     return
                 self._operation_context = context_id
-                self._operation = Dropped(b"")
+                self._operation = Dropped(command_name(command), status.SUCCESS, b"")
             case OtherRequest() if self._services.strict and command.message_id is not None:
                 self._services.counters.statuses[status.UNRECOGNIZED_OPERATION] += 1
                 self._log.warning(
@@ -414,12 +413,14 @@ class Session:
                 )
                 self._operation_context = context_id
                 self._operation = Dropped(
+                    command_name(command),
+                    status.UNRECOGNIZED_OPERATION,
                     encode_response(
                         command.command_field,
                         command.message_id,
                         command.sop_class_uid,
                         status.UNRECOGNIZED_OPERATION,
-                    )
+                    ),
                 )
             case CStoreRequest():
                 raise AssertionError("handled before")
@@ -446,13 +447,15 @@ class Session:
         self._services.counters.statuses[error.status] += 1
         self._operation_context = event.context_id
         operation = Dropped(
+            f"{error.command_field:04X}",
+            error.status,
             encode_response(
                 error.command_field,
                 error.message_id,
                 error.sop_class_uid,
                 error.status,
                 sop_instance_uid=error.sop_instance_uid,
-            )
+            ),
         )
         self._operation = operation
         if not error.has_dataset:
@@ -490,7 +493,12 @@ class Session:
         if response and not self.association.closing:
             self.association.send_command(self._operation_context, response)
             if self._debug:
-                self._log.debug("response.sent", context=self._operation_context)
+                self._log.debug(
+                    "response.sent",
+                    command=operation.command,
+                    context=self._operation_context,
+                    status=f"{operation.status:04X}",
+                )
         if self._abort_when_idle:
             self.abort(SERVICE_USER, "stopping")
 

@@ -73,6 +73,7 @@ class StorageScp:
 class Reception:
     """One object on its way. Mutable: its delivery, then its receipt or its failure."""
 
+    command = "C-STORE"
     __slots__ = (
         "_context_id",
         "_delivery",
@@ -101,6 +102,11 @@ class Reception:
         self._failure = failure
         self._receipt: Receipt | None = None
         self._started = time.monotonic()
+
+    @property
+    def status(self) -> int:
+        """Success, or the failure's."""
+        return 0 if self._failure is None else self._failure.status
 
     @property
     def waits(self) -> bool:

@@ -46,6 +46,7 @@ from dicomd.storage.part10 import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
 )
+from dicomd.storage.receipts import ReceiptSpool
 from dicomd.storage.sink import Receipt
 from dicomd.storage.sinks import open_sink
 
@@ -135,7 +136,7 @@ class Worker:
             implementation=settings.implementation,
             max_object_bytes=limit if isinstance(limit, int) else None,
         )
-        self._spool: Any = None
+        self._spool = ReceiptSpool(birth.receipts_directory) if birth.receipts_directory else None
         self._activity = birth.activity
         self._shown = (0, 0)
         self._services = self._make_services()
@@ -245,7 +246,7 @@ class Worker:
             strict=strict,
         )
 
-    def _recorder(self, spool: Any) -> Recorder:
+    def _recorder(self, spool: ReceiptSpool) -> Recorder:
         listener, store = self._birth.name, self._settings.store
 
         def record(receipt: Receipt) -> None:

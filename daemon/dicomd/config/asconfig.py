@@ -37,6 +37,13 @@ ENTRY_NAMES = {
 }
 """Supersection -> the name of its entries, which a number from 1 on follows."""
 
+ENTRY_SPELLINGS = {
+    "TRANSFERSYNTAX": "TransferSyntax",
+    "PRESENTATIONCONTEXT": "PresentationContext",
+    "ROLE": "Role",
+    "EXTENDEDNEGOTIATION": "ExtendedNegotiation",
+}
+
 _SPELLINGS = {
     TRANSFER_SYNTAXES: "TransferSyntaxes",
     PRESENTATION_CONTEXTS: "PresentationContexts",

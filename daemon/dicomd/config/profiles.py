@@ -7,6 +7,7 @@ import re
 from typing import Literal
 
 from dicomd.config.asconfig import DcmtkProfileError, parse_asconfig
+from dicomd.config.profile_check import check_asconfig
 from dicomd.config.profile_file import (
     ProfileFile,
     acceptor_obstacle,
@@ -80,6 +81,15 @@ def read_profile_file(path: str) -> ProfileFile:
         raise
     except ConfigError as error:
         raise DcmtkProfileError.of_file(path, error.faults[0].text, error.faults) from error
+
+
+def check_profile_file(path: str) -> list[Fault]:
+    """What the format silently swallows, each with its place; nothing that makes a file unusable.
+
+    Raises DcmtkProfileError when the file cannot be opened. The YAML form swallows nothing.
+    """
+    text = read_profile_text(path)
+    return [] if is_yaml(text) else check_asconfig(text, path)
 
 
 def read_profile_text(path: str) -> str:

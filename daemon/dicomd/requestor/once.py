@@ -193,7 +193,7 @@ class Retrieval:
         if transfer_syntax is None:
             raise MoveError("No presentation context for C-MOVE was accepted", retryable=False)
         self._message_id = self._message_id % 0xFFFF + 1
-        log.debug("move.requested", message=self._message_id)
+        log.debug("move.requested", message_id=self._message_id)
         request = MoveRequest(
             context_id=_MOVE_CONTEXT_ID,
             sop_class_uid=MOVE_CLASSES[settings.model],
@@ -206,7 +206,7 @@ class Retrieval:
         )
         watch = Watch(
             on_response=self._responded,
-            on_cancel=lambda: log.debug("move.cancelled", message=self._message_id),
+            on_cancel=lambda: log.debug("move.cancelled", message_id=self._message_id),
             alive=self._tick,
             should_cancel=self._orders.stop.is_set,
         )

@@ -1,0 +1,1 @@
+"""Associations that peers request."""

@@ -154,11 +154,12 @@ class NamedLogger:
     """What structlog wraps: a name and its level. Shared by all bound loggers of that name, so a
     change of level is seen by those that exist already."""
 
-    __slots__ = ("add", "level", "name")
+    __slots__ = ("add", "level", "name", "raised")
 
-    def __init__(self, name: str, level: int, channel: Channel) -> None:
+    def __init__(self, name: str, level: int, raised: frozenset[str], channel: Channel) -> None:
         self.name = name
         self.level = level
+        self.raised = raised
         self.add = channel.add
 
 
@@ -179,7 +180,7 @@ class BoundLogger(structlog.BoundLoggerBase):
     def info(self, event: str, **facts: Any) -> None:
         """Log at info. The hot path: one call an object."""
         logger = self._logger
-        if logger.level <= 20:
+        if logger.level <= 20 or event in logger.raised:
             if "exc_info" in facts:
                 _explain(facts, debug=logger.level <= 10)
             logger.add(20, logger.name, event, {**self._context, **facts})
@@ -252,6 +253,7 @@ class Speech:
         self._loggers: dict[str, NamedLogger] = {}
         self._default = logging.INFO
         self._levels: dict[str, int] = {}
+        self._raised: frozenset[str] = frozenset()
 
     def install(self) -> None:
         """Make structlog and stdlib logging of this process (and those it forks) speak here."""
@@ -269,12 +271,17 @@ class Speech:
         root.addHandler(_Bridge(self))
         logging.captureWarnings(True)
 
-    def set_levels(self, default: int, levels: Mapping[str, int]) -> None:
-        """Levels by logger name; the longest dotted prefix wins."""
+    def set_levels(
+        self, default: int, levels: Mapping[str, int], raised: frozenset[str] = frozenset()
+    ) -> None:
+        """Levels by logger name; the longest dotted prefix wins. Events in ``raised`` are sent
+        even where info is not."""
         self._default = default
         self._levels = dict(levels)
+        self._raised = raised
         for logger in self._loggers.values():
             logger.level = self.level_of(logger.name)
+            logger.raised = raised
         # Libraries say a lot at info; their lines are wanted from warning up, or as asked for.
         logging.getLogger().setLevel(default if default <= logging.DEBUG else logging.WARNING)
         for name, level in levels.items():
@@ -293,7 +300,7 @@ class Speech:
         """The one logger of a name (structlog's logger factory)."""
         name = str(names[0]) if names else "dicomd"
         if name not in self._loggers:
-            self._loggers[name] = NamedLogger(name, self.level_of(name), self.channel)
+            self._loggers[name] = NamedLogger(name, self.level_of(name), self._raised, self.channel)
         return self._loggers[name]
 
 

@@ -6,7 +6,9 @@ without any call. Forking, replacing and ending the writer are here; what the wr
 ``writer``, what a log call does in ``channel``.
 """
 
+import contextlib
 import json
+import logging
 import os
 import secrets
 import signal
@@ -18,8 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from dicomd.errors import ConfigError, Fault
-from dicomd.logs.channel import LEVELS, Channel, Speech
+from dicomd.logs.channel import LEVELS, TRACE, Channel, Speech
+from dicomd.logs.dcmtk_sink import DcmtkSink
+from dicomd.logs.dcmtk_text import RAISED_EVENTS
 from dicomd.logs.files import LogFile
 from dicomd.logs.outputs import (
     FACILITIES,
@@ -34,12 +40,13 @@ from dicomd.logs.outputs import (
 from dicomd.logs.privacy import Guard
 from dicomd.logs.render import console_line, json_line
 from dicomd.logs.writer import LogWriter, await_predecessor, settle
-from dicomd.settings.log import LogSettings, RotateSettings
+from dicomd.settings.log import DcmtkLogSettings, LogSettings, RotateSettings
 
 SALT_FILE = "log-salt"
 _SALT_BYTES = 32
 _STOP_S = 8.0
 _RESTART_S = 1.0
+_OFF = 60
 
 
 @dataclass(slots=True)
@@ -53,6 +60,8 @@ class PreparedLogs:
     levels: dict[str, int]
     salt: bytes
     private: tuple[str, ...]
+    raised: frozenset[str] = frozenset()
+    complaints: tuple[str, ...] = ()
 
     def close(self) -> None:
         """Let go of the outputs, in a process that does not write them."""
@@ -69,6 +78,9 @@ def prepare(
     a restart; without it the salt is of this start. ``private`` are the folders of stores whose
     file names hold more than UIDs.
     """
+    salt = _salt(state_directory)
+    if settings.dcmtk is not None:
+        return _prepare_dcmtk(settings, settings.dcmtk, salt, private)
     faults: list[Fault] = []
     sinks: list[Sink] = []
 
@@ -100,7 +112,6 @@ def prepare(
         for sink in sinks:
             sink.release()
         raise ConfigError(faults)
-    salt = _salt(state_directory)
     return PreparedLogs(
         settings=settings,
         sinks=sinks,
@@ -109,6 +120,34 @@ def prepare(
         levels={name: LEVELS[level] for name, level in settings.levels.items()},
         salt=salt,
         private=private,
+    )
+
+
+def _prepare_dcmtk(
+    settings: LogSettings, dcmtk: DcmtkLogSettings, salt: bytes, private: tuple[str, ...]
+) -> PreparedLogs:
+    sink = DcmtkSink(dcmtk)
+    if sink.tree.is_mute:
+        sink.release()
+        text = "no appender that a logger names can be opened, so nothing would be logged"
+        raise ConfigError([Fault(dcmtk.file, 0, 0, text)])
+    least = sink.tree.least_level
+    if least <= logging.INFO:
+        # DCMTK tells at info what we tell at debug.
+        level = min(max(least, TRACE), logging.DEBUG)
+    else:
+        # Its errors are our warnings.
+        level = min(least, logging.WARNING) if least < _OFF else least
+    return PreparedLogs(
+        settings=settings,
+        sinks=[sink],
+        guard=Guard(settings.identifiers, salt=salt, private=private),
+        level=level,
+        levels={},
+        salt=salt,
+        private=private,
+        raised=RAISED_EVENTS if least <= logging.WARNING else frozenset(),
+        complaints=tuple(sink.tree.complaints),
     )
 
 
@@ -133,6 +172,8 @@ class LogService:
         """Fork the writer and speak from now on. Before the first fork of others."""
         os.register_at_fork(after_in_child=self.channel.after_fork)
         self._speech.install()
+        for sink in prepared.sinks:
+            sink.begin()
         self._put_in_force(prepared)
 
     def swap(self, prepared: PreparedLogs) -> None:
@@ -209,7 +250,7 @@ class LogService:
                 return
 
     def _put_in_force(self, prepared: PreparedLogs) -> None:
-        self._speech.set_levels(prepared.level, prepared.levels)
+        self._speech.set_levels(prepared.level, prepared.levels, prepared.raised)
         former = self._control
         self._order(b"stop")
         if self._writer:
@@ -218,6 +259,24 @@ class LogService:
         self._spawn(prepared, former)
         if former is not None:
             former.close()
+        self._announce(prepared)
+
+    def _announce(self, prepared: PreparedLogs) -> None:
+        """What there is to say about the log itself."""
+        for complaint in prepared.complaints:
+            with contextlib.suppress(OSError):
+                os.write(2, f"log4cplus:{complaint}\n".encode("utf-8", "surrogateescape"))
+        log = structlog.get_logger("dicomd.logs")
+        dcmtk = prepared.settings.dcmtk
+        if dcmtk is not None:
+            # In DCMTK's words this is the first line of the log; it takes no debug level.
+            self.channel.add(logging.INFO, "dicomd.logs", "log.opened", {})
+            for doubt in dcmtk.doubts:
+                log.warning("config.warned", reason=doubt)
+        else:
+            log.debug("log.opened", outputs=[sink.name for sink in prepared.sinks])
+            if min((prepared.level, *prepared.levels.values())) <= logging.DEBUG:
+                log.warning("log.unguarded")
 
     def _restart(self) -> None:
         assert self._prepared is not None

@@ -31,6 +31,9 @@ class Sink(Protocol):
 
     name: str
 
+    def begin(self) -> None:
+        """The log starts here: it is not taken over from a writer before."""
+
     def write(self, records: Sequence[Record]) -> None:
         """Take these records and write them."""
 
@@ -173,6 +176,9 @@ class StreamSink:
         self._render = render
         self._pending = b""
 
+    def begin(self) -> None:
+        """Nothing to do."""
+
     def write(self, records: Sequence[Record]) -> None:
         """Blocks when nobody reads the pipe: that is why outputs have threads."""
         self._pending += "".join(map(self._render, records)).encode("utf-8", "backslashreplace")
@@ -212,6 +218,9 @@ class FileSink:
         self.name = "file"
         self._file = file
         self._render = render
+
+    def begin(self) -> None:
+        """Nothing to do."""
 
     def write(self, records: Sequence[Record]) -> None:
         """Append the lines."""
@@ -262,6 +271,9 @@ class DatagramSink:
         else:
             self._target = address
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+
+    def begin(self) -> None:
+        """Nothing to do."""
 
     def write(self, records: Sequence[Record]) -> None:
         """Send each record."""

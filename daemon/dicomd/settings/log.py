@@ -98,6 +98,8 @@ class DcmtkLogSettings:
     appenders: tuple[OflogAppender, ...] = ()
     verbose_contexts: bool = False
     """+v: association dumps at info instead of debug."""
+    uid_names: dict[str, str] = field(default_factory=dict)
+    """DCMTK's names of UIDs, for the dumps at debug level and with +v."""
     quiet: bool = False
     """log4cplus.quietMode: its own messages about the file are not printed."""
     file: str = ""

@@ -68,6 +68,9 @@ class RetrievalSettings:
     rate: RateSettings = RateSettings()
     timeout: Seconds = 300.0
     """No response and no arriving object for so long: the pass has failed."""
+    settle: Seconds = 5.0
+    """After the last response: how long without an arriving object until what has not come is
+    called missing. Not waited for where the archive does not claim to have sent more."""
     paused: bool = False
     catch_up: bool = True
     """Run once after a start when a scheduled time was missed while the daemon was down."""

@@ -116,6 +116,15 @@ class Negotiator:
         self._accept_empty = accept_empty
         self._memo: dict[bytes, Acceptance] = {}
 
+    @property
+    def own_parameters(self) -> dict[str, str | int]:
+        """What we announce ourselves, for the log's dumps of a negotiation."""
+        return {
+            "our_max_pdu": self._max_pdu,
+            "our_implementation_class": self._implementation_class_uid,
+            "our_implementation_version": self._implementation_version_name,
+        }
+
     def negotiate(self, request: AssociateRequest, encoded: bytes) -> Acceptance | Refusal:
         """The answer to a request whose whole PDU is ``encoded``."""
         known = self._memo.get(encoded)

@@ -20,7 +20,7 @@ from dicomd.acceptor.access import Access
 from dicomd.acceptor.counters import Counters
 from dicomd.acceptor.negotiation import Acceptance, Negotiator, Notice, Refusal
 from dicomd.acceptor.operation import Dropped, Operation
-from dicomd.acceptor.storage_scp import Recorder, StorageScp
+from dicomd.acceptor.storage_scp import Reception, Recorder, StorageScp
 from dicomd.acceptor.verification_scp import answer_echo
 from dicomd.dimse import status
 from dicomd.dimse.codec import decode_command, encode_response
@@ -34,6 +34,7 @@ from dicomd.dimse.commands import (
     ResponseReceived,
 )
 from dicomd.errors import RemoteProtocolError
+from dicomd.storage.modality import PREFIXES
 from dicomd.storage.sink import Sink
 from dicomd.upper_layer.association import Association
 from dicomd.upper_layer.events import (
@@ -90,6 +91,7 @@ class Session:
     __slots__ = (
         "_abort_when_idle",
         "_abstract_syntaxes",
+        "_cut_context",
         "_debug",
         "_held",
         "_log",
@@ -126,6 +128,7 @@ class Session:
         self.certificate = certificate
         self.calling_ae_title = ""
         self.called_ae_title = ""
+        self._cut_context = 0
         self.established = False
         """Accepted, and neither released nor aborted since."""
         self.ended = False
@@ -287,6 +290,7 @@ class Session:
                 implementation_class=request.implementation_class_uid,
                 implementation_version=request.implementation_version_name[:_SHOWN_CHARACTERS],
                 application_context=request.application_context,
+                **services.negotiator.own_parameters,
             )
         answer = services.negotiator.refuse(request) or services.access.refuse(
             calling_ae_title=request.calling_ae_title,
@@ -518,6 +522,8 @@ class Session:
 
     def _discard(self) -> None:
         if self._operation is not None and not self.pending:
+            if isinstance(self._operation, Reception):
+                self._cut_context = self._operation_context
             self._operation.discard()
             self._operation = None
 
@@ -544,6 +550,8 @@ class Session:
             self._log.info("association.released", **facts)
         else:
             services.counters.aborted += 1
+            if self._cut_context:
+                facts["cut_context"] = self._cut_context
             self._log.warning("association.aborted", reason=cause, **facts)
 
     def _report(self, command: Command, context_id: int) -> None:
@@ -554,6 +562,9 @@ class Session:
             facts["sop_instance"] = command.sop_instance_uid[:_SHOWN_CHARACTERS]
         if isinstance(command, (CStoreRequest, CEchoRequest, OtherRequest)):
             facts["message_id"] = command.message_id
+        if isinstance(command, CStoreRequest):
+            facts["priority"] = command.priority
+            facts["modality"] = PREFIXES.get(command.sop_class_uid, "")
         self._log.debug("message.received", **facts)
 
 

@@ -7,7 +7,7 @@ listener and one store. Exit codes are movescu's.
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dicomd.cli.move_options import (
@@ -20,6 +20,7 @@ from dicomd.cli.move_options import (
 )
 from dicomd.cli.options import CommandLine, CommandLineError
 from dicomd.cli.tool import INFO_LEVEL, ToolLog, fail, run_tool
+from dicomd.config.uid_names import dcmtk_names
 from dicomd.errors import StartError
 from dicomd.query.dictionary import QueryError, read_dictionaries
 from dicomd.query.keys import parse_key
@@ -302,7 +303,7 @@ def _progress(log: ToolLog, *, json_log: bool) -> Literal["none", "dots", "bar"]
 def _logging(line: CommandLine, log: ToolLog) -> LogSettings:
     if line.given("--json-log"):
         return LogSettings(level="info", format="json")
-    return LogSettings(dcmtk=log.dcmtk)
+    return LogSettings(dcmtk=replace(log.dcmtk, uid_names=dcmtk_names()))
 
 
 def _check_receiving(settings: DaemonSettings) -> None:

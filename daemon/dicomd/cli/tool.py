@@ -13,6 +13,7 @@ from typing import Literal
 import dicomd
 from dicomd.cli.options import CommandLine, CommandLineError, Grammar, Option, Section
 from dicomd.config.oflog import read_oflog
+from dicomd.config.uid_names import dcmtk_names
 from dicomd.errors import ConfigError, Fault
 from dicomd.settings.log import DcmtkLogSettings, Level, LogSettings
 
@@ -156,7 +157,9 @@ def logging_of(line: CommandLine, tool: str) -> ToolLog:
 def log_settings(line: CommandLine, log: ToolLog, *, verbose_contexts: bool) -> LogSettings:
     """What the supervisor logs by: DCMTK's lines, or with ``--json-log`` our events."""
     if not line.given("--json-log"):
-        return LogSettings(dcmtk=replace(log.dcmtk, verbose_contexts=verbose_contexts))
+        return LogSettings(
+            dcmtk=replace(log.dcmtk, verbose_contexts=verbose_contexts, uid_names=dcmtk_names())
+        )
     level = next(name for least, name in _OUR_LEVELS if log.dcmtk.level >= least)
     return LogSettings(level=level, format="json")
 

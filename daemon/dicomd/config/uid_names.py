@@ -54,6 +54,11 @@ def dcmtk_name_of(uid: str) -> str | None:
     return row.name if row is not None and row.dcmtk == "all" else None
 
 
+def dcmtk_names() -> dict[str, str]:
+    """UID -> name for every UID that DCMTK has a name for."""
+    return {uid: row.name for uid, row in _by_uid().items() if row.name}
+
+
 def described(uid: str) -> str:
     """``CTImageStorage (1.2.840.10008.5.1.4.1.1.2)``, or the bare UID where it has no name."""
     keyword = keyword_of(uid)

@@ -129,6 +129,8 @@ class Supervisor:
             raise
         self._logs.start(logs)
         self._logs_started = True
+        for warning in settings.warnings:
+            log.warning("config.warned", reason=warning)
         if daemon and os.geteuid() == 0:
             log.warning("daemon.privileged")
         preparation = self._service.prepare(settings, prospect, patience_s=patience_s)

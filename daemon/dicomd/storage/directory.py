@@ -15,25 +15,37 @@ for one delivery never two at a time.
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from dicomd.errors import StorageError
-from dicomd.settings.storage import StoreSettings
+from dicomd.settings.storage import RewriteSettings, StoreSettings
+from dicomd.storage import rewriting
+from dicomd.storage.dataset_file import DatasetReader
+from dicomd.storage.dataset_head import DatasetHead
+from dicomd.storage.elements import ElementWalker
 from dicomd.storage.faults import OUT_OF_RESOURCES, Condition, StoreError, fault_of
 from dicomd.storage.folders import Output, OutputFolder
 from dicomd.storage.incoming import name_prefix, remove_if_empty
 from dicomd.storage.inspection import Inspector
-from dicomd.storage.naming import naming_of, subfolders_of
-from dicomd.storage.part10 import Implementation, MetaHeader, writer_of
+from dicomd.storage.naming import naming_of, subfolders_of, unique_uid
+from dicomd.storage.part10 import (
+    DCMTK_GENERIC_SOP_CLASS_UID,
+    Implementation,
+    MetaHeader,
+    writer_of,
+)
 from dicomd.storage.placing import Placed, Placing, Temporary
 from dicomd.storage.sink import Delivery, Instance, Receipt
 from dicomd.storage.space import FreeSpace
 from dicomd.storage.verdicts import (
     SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
     STUDY_INSTANCE_UID,
     Checks,
     Rules,
@@ -43,6 +55,7 @@ from dicomd.storage.verdicts import (
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_SPANS = 1000  # IOV_MAX is 1024 on Linux
 _HEADERS_KEPT = 512
+_MUCH_BYTES = 1 << 20
 
 
 class DirectorySink:
@@ -138,6 +151,23 @@ class DirectorySink:
             known = self._headers[key] = MetaHeader(self._writer, *key)
         return known.encode(sop_instance_uid)
 
+    def header_of_dataset(
+        self, instance: Instance, values: Mapping[int, bytes], transfer_syntax_uid: str
+    ) -> bytes:
+        """The header of normal mode: it names the data set's UIDs, the command's where those are
+        missing. dcmrecv names a class of its own and a new instance then."""
+        sop_class = text_of(values, SOP_CLASS_UID)
+        sop_instance = text_of(values, SOP_INSTANCE_UID)
+        if self.rules.implementation != "dicomd":
+            sop_class = sop_class or DCMTK_GENERIC_SOP_CLASS_UID
+            sop_instance = sop_instance or unique_uid(next(self._serial))
+        return self.header(
+            sop_class or instance.sop_class_uid,
+            sop_instance or instance.sop_instance_uid,
+            transfer_syntax_uid,
+            instance.calling_ae_title,
+        )
+
     def close(self) -> None:
         """Let go of the folder; an incoming folder that is empty is removed."""
         self.output.close()
@@ -182,8 +212,18 @@ class DirectoryDelivery:
 
     @property
     def blocking(self) -> bool:
-        """Whether ``commit`` syncs or may have much to rewrite."""
-        return self._sink.blocking
+        """Whether ``commit`` syncs, rewrites, or may have much to compare."""
+        sink = self._sink
+        if sink.blocking:
+            return True
+        rewrite = sink.settings.rewrite
+        if rewrite is not None and isinstance(self._inspection, ElementWalker):
+            return rewriting.is_wanted(
+                rewrite, self._instance.transfer_syntax_uid, self._inspection.seen
+            )
+        return rewrite is not None or (
+            sink.settings.duplicates != "overwrite" and self._written > _MUCH_BYTES
+        )
 
     def write(self, spans: Sequence[memoryview]) -> None:
         """Write the spans behind what is there, the meta header first."""
@@ -238,6 +278,8 @@ class DirectoryDelivery:
             return self._commit()
         except OSError as exc:
             raise self._sink.failed(exc) from exc
+        except rewriting.UnsoundError as exc:
+            raise self._sink.rules.unparsable(str(exc)) from exc
         finally:
             self.discard()
 
@@ -256,6 +298,8 @@ class DirectoryDelivery:
             if inspection.fault:
                 raise sink.rules.unparsable(inspection.fault)
             warnings = sink.rules.check_uids(instance, values)
+            if not sink.rules.bit_preserving:
+                self._rewrite(inspection, values)
         parts = sink.subfolders.parts(instance, values, datetime.now().astimezone().date())
         if sink.durable:
             os.fdatasync(self._descriptor)
@@ -271,6 +315,64 @@ class DirectoryDelivery:
         if sink.condition.failing:
             sink.condition.succeeded()
         return self._receipt(placed, values, warnings)
+
+    def _rewrite(
+        self, inspection: ElementWalker | DatasetHead, values: Mapping[int, bytes]
+    ) -> None:
+        """Normal mode: make the file what it should be, where what was received is not."""
+        sink, instance = self._sink, self._instance
+        settings = sink.settings.rewrite
+        received = instance.transfer_syntax_uid
+        start = len(self._header)
+        reader = DatasetReader(self._descriptor, start, self._written - start)
+        seen = inspection.seen if isinstance(inspection, ElementWalker) else 0
+        target = received
+        wanted = False
+        with contextlib.ExitStack() as scratch:
+            if settings is not None:
+                target = rewriting.target_syntax(settings, received)
+                if isinstance(inspection, DatasetHead):
+                    descriptor = rewriting.scratch_file(self._folder.incoming.descriptor)
+                    scratch.callback(os.close, descriptor)
+                    plain = rewriting.inflated(reader, descriptor, received, sink.max_object_bytes)
+                    seen = plain.seen
+                    wanted = rewriting.is_wanted(settings, received, seen)
+                    reader = plain.reader if wanted else reader
+                else:
+                    wanted = rewriting.is_wanted(settings, received, seen)
+            header = sink.header_of_dataset(instance, values, target)
+            if not wanted and header == self._header:
+                return
+            if not wanted and len(header) == start:
+                if os.pwrite(self._descriptor, header, 0) != start:
+                    raise OSError(errno.EIO, "short write")
+                self._header = header
+                return
+            self._replace(reader, header, settings if wanted else None, received, seen)
+
+    def _replace(
+        self,
+        reader: DatasetReader,
+        header: bytes,
+        settings: RewriteSettings | None,
+        received: str,
+        seen: int,
+    ) -> None:
+        """Write a second temporary file and let go of the first."""
+        old = (self._name, self._descriptor)
+        name, descriptor = self._sink.temporary(self._folder)
+        try:
+            if settings is None:
+                size = rewriting.copy(reader, descriptor, header)
+            else:
+                size = rewriting.rewrite(reader, descriptor, header, settings, received, seen=seen)
+        except BaseException:
+            self._forget(name, descriptor)
+            raise
+        self._forget(*old)
+        self._name, self._descriptor = name, descriptor
+        self._header = header
+        self._written = size
 
     def _receipt(
         self, placed: Placed, values: dict[int, bytes], warnings: tuple[str, ...]
@@ -289,6 +391,9 @@ class DirectoryDelivery:
         """Close and unlink what is left of the temporary file."""
         descriptor, self._descriptor = self._descriptor, -1
         name, self._name = self._name, ""
+        self._forget(name, descriptor)
+
+    def _forget(self, name: str, descriptor: int) -> None:
         if descriptor >= 0:
             # The file is thrown away, whatever became of its last bytes.
             with contextlib.suppress(OSError):

@@ -128,17 +128,20 @@ class ElementWalker:
             self._skip = skip - length
             self._offset += length
             return
-        data: memoryview | bytes = span
-        if self._left:
-            data = self._left + span
-            self._left = b""
+        # A copy, for headers are read out of bytes in half the time; the values of a large element
+        # were passed over above and are not in it.
+        data = bytes(span[skip:])
+        self._offset += skip
         self._skip = 0
-        used = self._walk(data, skip)
+        if self._left:
+            data = self._left + data
+            self._left = b""
+        used = self._walk(data)
         if used > len(data):
             self._skip = used - len(data)
             used = len(data)
         elif not self.done:
-            self._left = bytes(data[used:])
+            self._left = data[used:]
         self._offset += used
         if self._head is not None and self._offset > self._head:
             self.done = True
@@ -161,12 +164,13 @@ class ElementWalker:
         while self._stack[-1].end == self._offset:
             self._stack.pop()
 
-    def _walk(self, data: memoryview | bytes, position: int) -> int:
+    def _walk(self, data: bytes) -> int:
         """Walk as far as the data goes; returns where the next header starts, which may lie
         behind the end of the data."""
         stack = self._stack
         base = self._offset
         size = len(data)
+        position = 0
         while not self.done:
             level = stack[-1]
             if level.end >= 0 and base + position >= level.end:
@@ -184,7 +188,7 @@ class ElementWalker:
                 position = self._item(level, data, position)
         return position
 
-    def _content(self, level: _Level, data: memoryview | bytes, position: int) -> int:
+    def _content(self, level: _Level, data: bytes, position: int) -> int:
         """Pass over the elements of one level, up to the first that opens or ends another.
 
         Returns where the next header starts; where it was when a header or a wanted value is not
@@ -267,6 +271,8 @@ class ElementWalker:
         kind = _SEQUENCE
         if end < 0 and (vr in _FRAGMENTED or tag == PIXEL_DATA):
             kind = _FRAGMENTS
+            if vr != b"OB":
+                self.seen |= Seen.UNKNOWN_VR  # fragments are OB (PS3.5 A.4)
         elif end < 0 and vr == b"UN":
             explicit = big = False
             self.seen |= Seen.UNKNOWN_SEQUENCE
@@ -293,7 +299,7 @@ class ElementWalker:
         self._stack.pop()
         return position + 8
 
-    def _item(self, level: _Level, data: memoryview | bytes, position: int) -> int:
+    def _item(self, level: _Level, data: bytes, position: int) -> int:
         """The header of an item or fragment, or the end of a sequence."""
         group, element, length = _IMPLICIT[level.big_endian](data, position)
         tag = group << 16 | element

@@ -114,11 +114,8 @@ class GeneratedNaming:
             return f"{prefix or 'XX'}_{self.started & 0xFFFFFFFF:08x}{self.token(4)}"
         if self.kind == "system-time":
             return f"{self.now():%Y%m%d%H%M%S.%f}.{prefix or 'UNKNOWN'}"
-        return f"{prefix or 'UNKNOWN'}.X.{self._unique_uid()}"
-
-    def _unique_uid(self) -> str:
         self.counter += 1
-        return f"{_UNIQUE_UID_ROOT}.{host_id()}.{os.getpid()}.{self.started}.{self.counter}"
+        return f"{prefix or 'UNKNOWN'}.X.{unique_uid(self.counter)}"
 
 
 class TemplateNaming:
@@ -193,9 +190,10 @@ def subfolders_of(settings: StoreSettings, implementation: Implementation) -> Su
             return Subfolders("template", template, implementation, template.tags)
 
 
-def host_id() -> int:
-    """A number for this machine in generated UIDs; not an address."""
-    return int.from_bytes(os.uname().nodename.encode()[:4].ljust(4, b"\0"), "big")
+def unique_uid(counter: int) -> str:
+    """A new UID of the form that DCMTK makes: host, process, time, counter."""
+    host = int.from_bytes(os.uname().nodename.encode()[-4:].rjust(4, b"\0"), "big")
+    return f"{_UNIQUE_UID_ROOT}.{host}.{os.getpid()}.{int(time.time())}.{counter}"
 
 
 def _local_now() -> datetime:

@@ -137,11 +137,11 @@ class Clerk:
             self._read_at = now + _TROUBLE_PAUSE_S
             if not self._troubled:
                 self._troubled = True
-                _log.error("index.failing", reason=type(exc).__name__)
+                _log.error("index.failing", error=type(exc).__name__)
             return
         if self._troubled:
             self._troubled = False
-            _log.warning("index.recovered")
+            _log.info("index.recovered")
 
     def _read(self) -> None:
         for piece in read_spools(self._receipts, self._offsets):
@@ -150,7 +150,7 @@ class Clerk:
             self._counters["indexed"] += len(piece.entries)
             if piece.broken:
                 self._counters["broken"] += piece.broken
-                _log.warning("receipt.broken", path=piece.spool, count=piece.broken)
+                _log.warning("receipt.broken", path=piece.spool, lines=piece.broken)
             if piece.finished:
                 os.unlink(os.path.join(self._receipts, piece.spool))
                 self._index.forget_spool(piece.spool)

@@ -73,7 +73,10 @@ EVENTS: tuple[Event, ...] = (
     Event("receipt.lost", "error", "an object is kept, but its receipt could not be written"),
     Event("storage.broken", "error", "an error of ours while an object was kept"),
     Event("storage.failing", "error", "objects cannot be kept: the start of a condition"),
-    Event("storage.recovered", "info", "objects can be kept again"),
+    Event("storage.recovered", "info", "objects can be kept again; `objects` were refused"),
+    Event("receipt.broken", "warning", "lines of a spool are no receipts: cut off by a crash"),
+    Event("index.failing", "error", "the index cannot be written; receipts wait in the spools"),
+    Event("index.recovered", "info", "the index can be written again"),
     # retrievals
     Event("call.requested", "debug", "we ask a peer for an association"),
     Event("call.accepted", "debug", "the peer accepted it"),

@@ -85,7 +85,7 @@ class Condition:
             self.failing = True
             self._since = self._clock()
         _log.error(
-            "storage.failing", path=self._directory, reason=fault.reason, comment=fault.comment
+            "storage.failing", path=self._directory, reason=fault.comment, error=fault.reason
         )
 
     def succeeded(self) -> None:
@@ -96,9 +96,9 @@ class Condition:
             self.failing = False
             refused, self._refused = self._refused, 0
             seconds = self._clock() - self._since
-        _log.warning(
+        _log.info(
             "storage.recovered",
             path=self._directory,
-            refused=refused,
+            objects=refused,
             seconds=round(seconds, 3),
         )

@@ -303,7 +303,13 @@ def _progress(log: ToolLog, *, json_log: bool) -> Literal["none", "dots", "bar"]
 def _logging(line: CommandLine, log: ToolLog) -> LogSettings:
     if line.given("--json-log"):
         return LogSettings(level="info", format="json")
-    return LogSettings(dcmtk=replace(log.dcmtk, uid_names=dcmtk_names()))
+    return LogSettings(
+        dcmtk=replace(
+            log.dcmtk,
+            uid_names=dcmtk_names(),
+            host_names=not line.given("--disable-host-lookup"),
+        )
+    )
 
 
 def _check_receiving(settings: DaemonSettings) -> None:

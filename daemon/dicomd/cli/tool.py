@@ -158,7 +158,12 @@ def log_settings(line: CommandLine, log: ToolLog, *, verbose_contexts: bool) -> 
     """What the supervisor logs by: DCMTK's lines, or with ``--json-log`` our events."""
     if not line.given("--json-log"):
         return LogSettings(
-            dcmtk=replace(log.dcmtk, verbose_contexts=verbose_contexts, uid_names=dcmtk_names())
+            dcmtk=replace(
+                log.dcmtk,
+                verbose_contexts=verbose_contexts,
+                uid_names=dcmtk_names(),
+                host_names=not line.given("--disable-host-lookup"),
+            )
         )
     level = next(name for least, name in _OUR_LEVELS if log.dcmtk.level >= least)
     return LogSettings(level=level, format="json")

@@ -6,8 +6,10 @@ are told in ours: from warning up as they are, below only at debug.
 """
 
 import logging
+import socket
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from dicomd.logs.channel import Record
@@ -64,6 +66,7 @@ class DcmtkSpeaker:
         self._application = f"dcmtk.apps.{settings.application}"
         self._moves = settings.application == "movescu"
         self._names = settings.uid_names
+        self._host_names = settings.host_names
         self._is_enabled = is_enabled
         self._dump_level = INFO if settings.verbose_contexts else DEBUG
         self._net = self._application if self._moves else _NET
@@ -84,6 +87,7 @@ class DcmtkSpeaker:
             "object.stored": self._stored,
             "object.refused": self._refused,
             "echo.answered": self._echoed,
+            "response.sent": lambda *_: [],  # told with what it answers
             "call.requested": lambda *_: [(INFO, self._application, "Requesting Association")],
             "call.accepted": self._call_accepted,
             "call.failed": self._call_failed,
@@ -141,6 +145,8 @@ class DcmtkSpeaker:
 
     def _requested(self, facts: Mapping[str, Any], level: int) -> Messages:
         host = str(facts.get("peer_name") or facts.get("peer", ""))
+        if self._host_names:
+            host = host_name(host)
         dump = association_dump("RQ", facts, self._names)
         key = str(facts.get("association", ""))
         self._requests[key] = {"request": dict(facts)}
@@ -345,6 +351,16 @@ def status_words(table: tuple[tuple[int, int, str], ...], status: int) -> str:
         if first <= status <= last:
             return words
     return f"Unknown Status: 0x{status:x}"
+
+
+@lru_cache(maxsize=1000)
+def host_name(address: str) -> str:
+    """The first label of the name that belongs to an address, or the address. Blocks for as long
+    as the resolver does: only log lines wait for it."""
+    try:
+        return socket.gethostbyaddr(address)[0].partition(".")[0] or address
+    except OSError:
+        return address
 
 
 def _reason(facts: Mapping[str, Any]) -> str:

@@ -100,6 +100,8 @@ class DcmtkLogSettings:
     """+v: association dumps at info instead of debug."""
     uid_names: dict[str, str] = field(default_factory=dict)
     """DCMTK's names of UIDs, for the dumps at debug level and with +v."""
+    host_names: bool = False
+    """Peers by their host name, looked up by the log writer; off: by their address."""
     quiet: bool = False
     """log4cplus.quietMode: its own messages about the file are not printed."""
     file: str = ""

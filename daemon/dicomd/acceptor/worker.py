@@ -199,6 +199,7 @@ class Worker:
             if turn is not None:
                 turn()
             if clock() >= self._tick_at and self._tick():
+                self._report()
                 return 1 if self._gone else 0
 
     def close(self) -> None:

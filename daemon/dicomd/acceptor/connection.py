@@ -264,6 +264,8 @@ class Connection:
         clocks = around.clocks
         session = self.session
         association = session.association
+        if self._unsent:
+            return  # The clock of sending runs.
         if session.pending:
             self.deadline = inf
             return
@@ -303,7 +305,8 @@ class Connection:
         elif session.established and not self.established:
             self._association_deadline = now + clocks.association
             self._idle_deadline = now + clocks.idle
-            self.deadline = min(self._idle_deadline, self._association_deadline)
+            if not self._unsent:
+                self.deadline = min(self._idle_deadline, self._association_deadline)
         self._note_change()
 
     def _note_change(self) -> None:

@@ -24,6 +24,7 @@ class FakeDelivery:
         self.instance = instance
         self.data = b""
         self.discarded = False
+        self.blocking = sink.blocking
 
     def write(self, spans: Sequence[memoryview]) -> None:
         if self.sink.fail_at == "write":

@@ -110,8 +110,8 @@ class Reception:
 
     @property
     def waits(self) -> bool:
-        """Whether there is something to commit, and the sink may wait for a disk."""
-        return self._delivery is not None and self._scp.sink.blocking
+        """Whether there is something to commit that may wait for a disk or work for long."""
+        return self._delivery is not None and self._delivery.blocking
 
     def write(self, spans: Sequence[memoryview]) -> None:
         """Hand the spans on; after a failure they are dropped."""

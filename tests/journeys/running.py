@@ -67,6 +67,7 @@ class Daemon:
             **keys,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self._associations: list[Association] = []
         self.write()
 
     def write(self) -> None:
@@ -150,6 +151,12 @@ class Daemon:
         found = [event for event in addresses if event["listener"] == listener]
         return int(found[-1]["addresses"][0].rpartition(":")[2])
 
+    def call(self, port: int = 0) -> "Association":
+        """An association with a listener; closed at the latest when the daemon ends."""
+        association = Association(port or self.port())
+        self._associations.append(association)
+        return association
+
     def workers(self, role: str = "acceptor", state: str = "running") -> list[int]:
         """The pids of the processes in a role."""
         return [
@@ -176,6 +183,8 @@ class Daemon:
 
     def end(self) -> None:
         """Make sure that nothing of it is left."""
+        for association in self._associations:
+            association.sock.close()
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -213,23 +222,30 @@ class Association:
     """A sender's association, a PDU at a time."""
 
     def __init__(self, port: int, *, seconds: float = DEADLINE_S) -> None:
+        self._received = b""
         self.sock = socket.create_connection(("127.0.0.1", port), seconds)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.sendall(association_request())
-        answer = self.receive()
-        assert answer[:1] == b"\x02", f"not accepted: {answer!r}"
+        try:
+            self.sock.sendall(association_request())
+            answer = self.receive()
+            assert answer[:1] == b"\x02", f"not accepted: {answer!r}"
+        except BaseException:
+            self.sock.close()
+            raise
         at = answer.index(b"\x51\x00\x00\x04")
         self.max_pdu = int.from_bytes(answer[at + 4 : at + 8])
 
     def receive(self) -> bytes:
         """The next PDU; empty when the peer has closed."""
-        data = b""
+        data = self._received
         while len(data) < 6 or len(data) < 6 + int.from_bytes(data[2:6]):
             more = self.sock.recv(65536)
             if not more:
                 return b""
             data += more
-        return data
+        length = 6 + int.from_bytes(data[2:6])
+        self._received = data[length:]
+        return data[:length]
 
     def begin(self, number: int, size: int = 20000) -> bytes:
         """Send the first half of an object; returns the other half."""

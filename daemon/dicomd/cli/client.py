@@ -21,7 +21,9 @@ NOT_RUNNING = 3
 """No daemon answers at the control socket; 3 is what service scripts give for it."""
 WATCH_S = 1.0
 _TIMEOUT_S = 30.0
-_CONTROL_SOCKET = re.compile(r"""^control_socket:\s*["']?([^"'#\n]*?)["']?\s*(?:#.*)?$""", re.M)
+_CONTROL_SOCKET = re.compile(
+    r"""^\s*["']?control_socket["']?\s*:\s*["']?([^"'#,\n]*?)["']?\s*,?\s*(?:\#.*)?$""", re.M
+)
 
 
 class ControlError(DicomdError):

@@ -50,7 +50,7 @@ def place_of(name: str, listener: ListenerSettings) -> Place:
     return Place(address=listener.address, port=listener.port, owner="" if listener.port else name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prospect:
     """Sockets as they would be: every place that is asked for, and those just opened for it."""
 
@@ -65,6 +65,7 @@ class ListeningSockets:
         self._held: dict[Place, tuple[socket.socket, ...]] = {}
         self._inherited = {name: tuple(socks) for name, socks in inherited.items()}
         self._own: set[Place] = set()
+        self._prospects: list[Prospect] = []
 
     def prepare(self, wanted: Mapping[str, Place], *, patience_s: float = 0.0) -> Prospect:
         """Open what is not open yet. BindError or StartError, and then nothing stays open.
@@ -72,7 +73,6 @@ class ListeningSockets:
         ``patience_s`` is how long a place may be in use by somebody who is about to go: workers
         of a supervisor that was killed hold it for an instant.
         """
-        prospect = Prospect(dict(wanted))
         seen: dict[Place, str] = {}
         for owner, place in wanted.items():
             if place in seen:
@@ -80,6 +80,8 @@ class ListeningSockets:
                     f"{owner} and {seen[place]} both ask for {place}; give one another port"
                 )
             seen[place] = owner
+        prospect = Prospect(dict(wanted))
+        self._prospects.append(prospect)
         try:
             for place in wanted.values():
                 if place not in self._held:
@@ -96,6 +98,7 @@ class ListeningSockets:
 
     def commit(self, prospect: Prospect) -> tuple[list[Place], list[Place]]:
         """Make the prospect true. Returns the places opened and closed."""
+        self._prospects.remove(prospect)
         wanted = set(prospect.by_owner.values())
         closed = [place for place in self._held if place not in wanted]
         for place in closed:
@@ -120,6 +123,8 @@ class ListeningSockets:
 
     def abandon(self, prospect: Prospect) -> None:
         """Close what the prospect opened."""
+        if prospect in self._prospects:
+            self._prospects.remove(prospect)
         for place, socks in prospect.opened.items():
             self._own.discard(place)
             for sock in socks:
@@ -132,9 +137,12 @@ class ListeningSockets:
         return self._held.get(place, ())
 
     def everything(self) -> list[socket.socket]:
-        """All open sockets, those of systemd that nobody asked for included."""
+        """All open sockets: those just opened and those of systemd that nobody asked for
+        included."""
         found = [sock for socks in self._held.values() for sock in socks]
         found += [sock for socks in self._inherited.values() for sock in socks]
+        for prospect in self._prospects:
+            found += [sock for socks in prospect.opened.values() for sock in socks]
         return list(dict.fromkeys(found))
 
     def refuse_callers(self) -> None:

@@ -37,7 +37,7 @@ from dicomd.supervisor.systemd import Systemd, inherited_sockets
 
 log = structlog.get_logger("dicomd.supervisor")
 
-PATIENCE_S = 3.0
+PATIENCE_S = 1.5
 """How long a start waits for sockets and folders of an instance that was killed just now."""
 STATUS_LINE_S = 5.0
 SAMPLE_S = 1.0

@@ -473,6 +473,7 @@ class Worker:
     def _answer(self, message: Message) -> None:
         answer: Message = {"report": "answer", "id": message.get("id")}
         if message.get("what") == "snapshot":
+            self._report()  # whoever asks sees figures of this moment
             answer["result"] = [snapshot(connection) for connection in self._connections.values()]
         else:
             answer["error"] = f"an acceptor does not know {message.get('what')}"

@@ -282,6 +282,7 @@ def settings_of(
     options: RecvOptions, line: CommandLine, log: ToolLog, asked: list[str]
 ) -> DaemonSettings:
     """Read what the command line names. Raises RecvError; in dcmrecv's order, the first fault."""
+    warnings = [] if options.profile_file is not None else [NO_PROFILE]
     listener = replace(options.listener, negotiation=_negotiation(options))
     if options.store.mode != "ignore" or line.given("--output-directory"):
         _check_directory(options.store.directory)
@@ -290,11 +291,12 @@ def settings_of(
         if tls is None:
             raise RecvError(EXIT_TLS, lines)
         listener = replace(listener, tls=tls)
+        warnings += [text for _, text in lines]
     return DaemonSettings(
         listeners={"recv": listener},
         stores={"received": options.store},
         logging=log_settings(line, log, verbose_contexts=line.given("--verbose-pc")),
-        warnings=() if options.profile_file is not None else (NO_PROFILE,),
+        warnings=tuple(warnings),
     )
 
 

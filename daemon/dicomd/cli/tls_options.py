@@ -135,8 +135,8 @@ calls them."""
 
 Profile = Literal["bcp-195", "bcp-195-nd", "bcp-195-ex", "aes", "null"]
 _PROFILES: dict[str, Profile] = {
-    "--profile-bcp195-nd": "bcp-195-nd",
     "--profile-bcp195": "bcp-195",
+    "--profile-bcp195-nd": "bcp-195-nd",
     "--profile-bcp195-ex": "bcp-195-ex",
     "--profile-aes": "aes",
     "--profile-null": "null",
@@ -144,14 +144,17 @@ _PROFILES: dict[str, Profile] = {
 PeerCheck = Literal["required", "optional", "none"]
 _PEERS: dict[str, PeerCheck] = {
     "--require-peer-cert": "required",
-    "--verify-peer-cert": "optional",
     "--ignore-peer-cert": "none",
+    "--verify-peer-cert": "optional",
 }
 _ENABLE = "--enable-tls"
 
 
 def tls_of(line: CommandLine) -> TlsSettings | None:
-    """What the options ask for; None without TLS. Raises CommandLineError."""
+    """What the options ask for; None without TLS. Raises CommandLineError.
+
+    Evaluated in DCMTK's order, which is not that of its help text here.
+    """
     enabled = line.last_of("--disable-tls", _ENABLE) == _ENABLE
     password, prompt = "", True
     for choice in line.counting("--std-passwd", "--use-passwd", "--null-passwd"):
@@ -162,27 +165,27 @@ def tls_of(line: CommandLine) -> TlsSettings | None:
     for choice in line.counting("--pem-keys", "--der-keys"):
         line.require(choice, _ENABLE, when=enabled)
         form = "pem" if choice == "--pem-keys" else "der"
-    singles = ("--add-cert-file", "--add-cert-dir", "--add-crl-file", "--enable-crl-vfy")
-    for choice in (*singles, "--enable-crl-all"):
+    for choice in ("--dhparam", "--seed", "--write-seed", "--write-seed-file"):
         if line.given(choice):
             line.require(choice, _ENABLE, when=enabled)
-    profile: Profile = "bcp-195-nd"
-    for choice in line.counting(*_PROFILES):
-        line.require(choice, _ENABLE, when=enabled)
-        profile = _PROFILES[choice]
-    for choice in ("--cipher", "--dhparam", "--seed"):
-        if line.given(choice):
-            line.require(choice, _ENABLE, when=enabled)
-            extended = choice == "--cipher" and profile == "bcp-195-ex"
-            line.forbid(choice, "--profile-bcp195-ex", when=extended)
-    for choice in ("--write-seed", "--write-seed-file"):
-        if line.given(choice):
-            line.require(choice, _ENABLE, when=enabled)
-            line.require(choice, "--seed", when=line.given("--seed"))
+            writes = choice.startswith("--write")
+            line.require(choice, "--seed", when=not writes or line.given("--seed"))
     peers: PeerCheck = "required"
     for choice in line.counting(*_PEERS):
         line.require(choice, _ENABLE, when=enabled)
         peers = _PEERS[choice]
+    profile: Profile = "bcp-195-nd"
+    for choice in line.counting(*_PROFILES):
+        # DCMTK's text calls this one by another name.
+        shown = "--profile-basic" if choice == "--profile-aes" else choice
+        line.require(shown, _ENABLE, when=enabled)
+        profile = _PROFILES[choice]
+    files = ("--add-cert-file", "--add-cert-dir", "--add-crl-file")
+    for choice in (*files, "--enable-crl-vfy", "--enable-crl-all", "--cipher"):
+        if line.given(choice):
+            line.require(choice, _ENABLE, when=enabled)
+    extended = profile == "bcp-195-ex"
+    line.forbid("--cipher", "--profile-bcp195-ex", when=extended and line.given("--cipher"))
     if not enabled:
         return None
     key, certificate = line.values(_ENABLE)
@@ -220,10 +223,6 @@ def checked(tls: TlsSettings, asked: list[str]) -> tuple[TlsSettings | None, lis
     password that was typed, for the next time.
     """
     lines: list[tuple[str, str]] = []
-    for name in tls.ciphers:
-        if name not in SUITES:
-            return None, [("F", f"unknown cipher suite {name}")]
-    ciphers = tuple(SUITES[name] for name in tls.ciphers)
 
     def password() -> str:
         if tls.key_password_file != _PROMPT:
@@ -238,8 +237,12 @@ def checked(tls: TlsSettings, asked: list[str]) -> tuple[TlsSettings | None, lis
     problem = _key_problem(tls, password)
     if problem:
         return None, [("F", problem)]
-    usable = [name for name in (tls.ca, *tls.further_authorities) if _readable(name, lines)]
-    crl = tls.crl if _readable(tls.crl, lines) else ""
+    if any(name not in SUITES for name in tls.ciphers):
+        return None, [("F", "0001:0007 Illegal call, perhaps wrong parameters")]
+    ciphers = tuple(SUITES[name] for name in tls.ciphers)
+    files = (tls.ca, *tls.further_authorities)
+    usable = [name for name in files if _usable(name, tls.form, lines)]
+    crl = tls.crl if _usable(tls.crl, tls.form, lines) else ""
     return (
         replace(
             tls,
@@ -268,23 +271,53 @@ def ciphers() -> str:
 
 
 def _key_problem(tls: TlsSettings, password: Callable[[], str]) -> str:
-    for kind, name in (("private TLS key", tls.key), ("certificate", tls.certificate)):
-        if not os.access(name, os.R_OK) or os.path.isdir(name):
-            return f"Unable to load {kind} from '{name}'"
+    """DCMTK's text about a key and a certificate that cannot be used; "" when they can."""
+    bad_key = f"000b:0004 Unable to load private TLS key from '{tls.key}'"
+    mismatch = f"Private key '{tls.key}' and certificate '{tls.certificate}' do not match"
+    bad_certificate = f"000b:0006 {mismatch}"
+    key, certificate = _content(tls.key), _content(tls.certificate)
     if tls.form == "der":
-        return ""
+        if not key.startswith(_DER):
+            return bad_key
+        return "" if certificate.startswith(_DER) else bad_certificate
+    if b"PRIVATE KEY-----" not in key:
+        return bad_key
+    if b"CERTIFICATE-----" not in certificate:
+        return bad_certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(tls.certificate, tls.key, password)
     except (ssl.SSLError, OSError, ValueError) as error:
-        if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
-            return f"private key '{tls.key}' and certificate '{tls.certificate}' do not match"
-        return f"Unable to load private TLS key from '{tls.key}'"
+        reason = getattr(error, "reason", None)
+        return bad_certificate if reason == "KEY_VALUES_MISMATCH" else bad_key
     return ""
 
 
-def _readable(name: str, lines: list[tuple[str, str]]) -> bool:
-    if name and not os.access(name, os.R_OK):
+_DER = b"\x30"
+"""A DER SEQUENCE, which keys and certificates are."""
+
+
+def _content(name: str) -> bytes:
+    try:
+        with open(name, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _usable(name: str, form: str, lines: list[tuple[str, str]]) -> bool:
+    """Whether there are authorities or revocation lists in a file; a folder is not looked into."""
+    if not name or os.path.isdir(name):
+        return bool(name)
+    try:
+        content = _content(name)
+        if form == "der" and content.startswith(_DER):
+            return True
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_verify_locations(cadata=content.decode("ascii", "replace"))
+    except (ssl.SSLError, ValueError):
+        if b"X509 CRL-----" in content:
+            return True
         lines.append(("W", f"unable to load certificate file '{name}', ignoring"))
         return False
-    return bool(name)
+    return True

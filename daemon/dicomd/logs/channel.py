@@ -36,7 +36,10 @@ LEVELS: dict[str, int] = {
     "critical": logging.CRITICAL,
 }
 BATCH_RECORDS = 50
-BATCH_AGE_S = 0.1
+WINDOW_NS = 50_000_000
+PROMPT_LINES = 20
+"""In a batching process this many lines a window go out at once; only what comes faster is
+gathered, so that lines of quiet processes keep their order."""
 _DATAGRAM_BYTES = 64 << 10
 _SENDING_BYTES = 1 << 20
 SPEAKING_LIBRARIES = ("dbos", "asyncio", "concurrent", "sqlalchemy", "dicomd")
@@ -52,7 +55,8 @@ class Channel:
         self._sending = sending
         self._limit = limit
         self._records: list[Record] = []
-        self._oldest = 0.0
+        self._window_ends = 0
+        self._prompt = 0
         self._dropped = 0
         self._batching = False
         self._pid = os.getpid()
@@ -72,21 +76,26 @@ class Channel:
 
     def add(self, level: int, logger: str, event: str, facts: dict[str, Any]) -> None:
         """Take one record; send it now, or with the batch."""
-        record = (time.time_ns(), level, logger, event, self._pid, facts)
+        now = time.time_ns()
         with self._lock:
             records = self._records
             if len(records) >= self._limit:
                 self._dropped += 1
                 return
-            if not records:
-                self._oldest = time.monotonic()
-            records.append(record)
-            if not self._batching or len(records) >= BATCH_RECORDS:
-                self._send()
+            records.append((now, level, logger, event, self._pid, facts))
+            if self._batching:
+                if not 0 < self._window_ends - now <= WINDOW_NS:
+                    self._window_ends = now + WINDOW_NS
+                    self._prompt = PROMPT_LINES
+                if self._prompt:
+                    self._prompt -= 1
+                elif len(records) < BATCH_RECORDS:
+                    return
+            self._send()
 
     def turn(self) -> None:
-        """Once a turn of the process's loop: sends the batch when it is a tenth of a second old."""
-        if self._records and time.monotonic() - self._oldest >= BATCH_AGE_S:
+        """Once a turn of the process's loop: sends the batch when its window is over."""
+        if self._records and not 0 < self._window_ends - time.time_ns() <= WINDOW_NS:
             with self._lock:
                 self._send()
 

@@ -1,5 +1,6 @@
 """Acceptor workers in forked processes, on a port from the kernel, for tests that need peers."""
 
+import logging
 import os
 import select
 import socket
@@ -9,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import structlog
 
 from dicomd.acceptor.worker import AcceptorBirth, run
 from dicomd.lifeline import Lifeline, Message, Scoreboard
@@ -104,6 +107,9 @@ class Service:
                 ours.close()
                 for other in self.lifelines:
                     other.close()
+                structlog.configure(
+                    wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
+                )
                 if self._in_child is not None:
                     self._in_child()
                 code = run(birth)

@@ -385,6 +385,8 @@ def _undefined(supersection: Supersection | None, reference: str, names: list[st
     spelt = {upper(name): name for name in names}
     close = difflib.get_close_matches(reference, spelt, n=1)
     hint = f"; did you mean [{spelt[close[0]]}]?" if close else ""
+    if not close and 1 <= len(names) <= 8:
+        hint = f"; there is {', '.join(f'[{name}]' for name in names)}"
     if "#" in reference:
         hint = "; a comment is one only when its # stands in column 1"
     return f"no section [{reference}]{hint}"

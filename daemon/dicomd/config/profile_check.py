@@ -72,9 +72,7 @@ def _about_supersections(tree: Tree) -> _Warnings:
             hint = _did_you_mean(one.name, known)
             yield one.line, one.column, f"[[{one.written.strip()}]] is unknown: ignored{hint}"
         elif one.name in first:
-            said = (
-                f"[[{one.written.strip()}]] again: only the one in line {first[one.name]} is read"
-            )
+            said = f"[[{one.written.strip()}]] again: only that in line {first[one.name]} is read"
             yield one.line, one.column, said
         else:
             first[one.name] = one.line
@@ -94,9 +92,8 @@ def _about_sections(tree: Tree) -> _Warnings:
             first.setdefault(section.name, section.line)
             entry_name = ENTRY_NAMES.get(one.name)
             if entry_name is not None and not numbered_entries(section, entry_name):
-                said = (
-                    f"[{section.spelling}] has no {ENTRY_SPELLINGS[entry_name]}1: it does not exist"
-                )
+                missing = f"{ENTRY_SPELLINGS[entry_name]}1"
+                said = f"[{section.spelling}] has no {missing}: the section does not exist"
                 yield section.line, section.column, said
 
 

@@ -46,7 +46,7 @@ def parse_profile_yaml(
     Raises ConfigError with every fault in all of them.
     """
     gathering = Gathering(read, is_yaml)
-    definitions = gathering.gather(text, file)
+    definitions = gathering.gather(text, file, yaml=True)
     if gathering.faults:
         raise ConfigError(gathering.faults)
     evaluation = _Evaluation(definitions, ProfileFile(file, "yaml"))

@@ -65,11 +65,11 @@ class Gathering:
     _known: dict[str, Definitions] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
-    def gather(self, text: str, file: str) -> Definitions:
-        """All definitions that count in a file."""
+    def gather(self, text: str, file: str, *, yaml: bool) -> Definitions:
+        """All definitions that count in a file of that form."""
         self._open.append(os.path.realpath(file))
         try:
-            if self.is_yaml(text):
+            if yaml:
                 return self._gather_yaml(load_yaml(text, file))
             return _definitions_of(parse_asconfig(text, file))
         except ConfigError as error:
@@ -124,7 +124,7 @@ class Gathering:
                 detail = error.faults[0].text
                 self.faults.append(document.fault(path, f"included file {name} {detail}"))
                 return {}
-            self._known[real] = self.gather(text, file)
+            self._known[real] = self.gather(text, file, yaml=self.is_yaml(text))
         return self._known[real]
 
     def _define(self, document: Document, kind: str, into: dict[str, Definition]) -> None:

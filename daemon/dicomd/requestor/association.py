@@ -127,6 +127,16 @@ class Association:
         room for headers."""
         return max(8, (self.peer_max_pdu or 1 << 17) - 12) & ~1
 
+    def is_quiet(self) -> bool:
+        """Whether the association is open and nothing has come that nobody asked for: what an
+        idle one shows when the peer has ended it meanwhile."""
+        if not self._open or self._received or self._pdvs:
+            return False
+        try:
+            return not _readable(self.sock, 0)
+        except OSError:
+            return False
+
     def send(self, context_id: int, command: bytes, dataset: bytes = b"") -> None:
         """Send a message: the command set, then the data set if there is one."""
         self._send_fragments(context_id, command, _COMMAND_FLAG)

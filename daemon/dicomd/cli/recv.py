@@ -193,7 +193,7 @@ def _serve(line: CommandLine, log: ToolLog) -> int:
     try:
         return Supervisor(load).run()
     except RecvError as error:
-        report(log, [("I", "configuring service class provider ..."), *error.lines])
+        report(log, [*_opening(options)[:-1], *error.lines])
         return error.code
     except BindError as error:
         port = options.listener.port

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from dicomd.config.yaml_source import Document, Path
-from dicomd.errors import ConfigError, Fault
+from dicomd.errors import Fault
 from dicomd.settings.daemon import DaemonSettings
 
 INTERNAL = {
@@ -107,24 +107,57 @@ def public_fields(settings_type: type) -> dict[str, Any]:
     }
 
 
-def build(tree: Tree) -> DaemonSettings:
-    """The settings that a tree describes. Raises ConfigError with every fault."""
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Settings, and the faults found while building them. With faults the settings are those of
+    the values that are left without what is wrong, or None when nothing sound is left."""
+
+    settings: DaemonSettings | None
+    faults: tuple[Fault, ...] = ()
+    dropped: tuple[Path, ...] = ()
+    """The values that were left out."""
+
+
+def build(tree: Tree) -> Built:
+    """The settings that a tree describes, with every fault of keys, types and bounds."""
     faults: list[Fault] = []
     values = _prepare(tree.data, DaemonSettings, (), tree, faults)
     try:
-        settings = TypeAdapter(DaemonSettings).validate_json(json.dumps(values), strict=True)
+        return Built(_validated(values), tuple(faults))
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
         faults += _faults_of(details, values, tree)
-        raise ConfigError(sorted(faults)) from error
-    if faults:
-        raise ConfigError(sorted(faults))
-    return settings
+        dropped = tuple({_path_of(detail, values)[0] for detail in details})
+    for path in sorted(dropped, key=len, reverse=True):
+        _drop(values, path)
+    try:
+        return Built(_validated(values), tuple(faults), dropped)
+    except ValidationError:
+        return Built(None, tuple(faults), dropped)
+
+
+def _validated(values: Any) -> DaemonSettings:
+    return TypeAdapter(DaemonSettings).validate_json(json.dumps(values), strict=True)
+
+
+def _drop(values: Any, path: Path) -> None:
+    """Leave out a value. Keys are those of the file, so ``from`` may be ``from_`` here."""
+    *above, last = path or ("",)
+    for part in above:
+        if isinstance(values, dict):
+            values = values.get(str(part), values.get(f"{part}_"))
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+    if isinstance(values, dict):
+        values.pop(str(last), None)
+        values.pop(f"{last}_", None)
+    elif isinstance(values, list) and isinstance(last, int) and last < len(values):
+        del values[last]
 
 
 def _prepare(value: Any, expected: Any, path: Path, tree: Tree, faults: list[Fault]) -> Any:
     """The value as pydantic shall see it: known keys only, fields' own names, absolute paths."""
-    settings_type = _dataclass_in(expected)
+    settings_type = dataclass_in(expected)
     if settings_type is not None and isinstance(value, dict):
         known = public_fields(settings_type)
         prepared: dict[str, Any] = {}
@@ -142,7 +175,7 @@ def _prepare(value: Any, expected: Any, path: Path, tree: Tree, faults: list[Fau
                 continue
             prepared[name] = _prepare(inner, known[key], inner_path, tree, faults)
         return prepared
-    item = _item_type(expected)
+    item = item_type(expected)
     if item is not None and isinstance(value, dict):
         return {
             key: _prepare(inner, item, (*path, key), tree, faults) for key, inner in value.items()
@@ -188,14 +221,15 @@ def _members(expected: Any) -> tuple[Any, ...]:
     return (expected,)
 
 
-def _dataclass_in(expected: Any) -> type | None:
+def dataclass_in(expected: Any) -> type | None:
+    """The settings type that a field may hold, if there is one."""
     for member in _members(expected):
         if isinstance(member, type) and is_dataclass(member):
             return member
     return None
 
 
-def _item_type(expected: Any) -> Any:
+def item_type(expected: Any) -> Any:
     """The type of the values of a ``dict[str, X]`` or the items of a ``tuple[X, ...]``."""
     for member in _members(expected):
         if get_origin(member) is dict:

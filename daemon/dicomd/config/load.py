@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dicomd.config.build import Tree, build
+from dicomd.config.build import Built, Tree, build
 from dicomd.config.resolve import CheckTemplate, resolve
 from dicomd.config.yaml_source import Document, Path, read_yaml
 from dicomd.errors import ConfigError, Fault
@@ -42,10 +42,34 @@ def load(path: str, *, check_template: CheckTemplate = any_template) -> DaemonSe
 def load_with_warnings(path: str, *, check_template: CheckTemplate = any_template) -> Loaded:
     """``load``, and the warnings that ``dicomd check`` prints."""
     tree, files = read_tree(path)
-    settings = build(tree)
-    resolved, warnings = resolve(settings, tree, check_template)
+    built = build(tree)
+    if built.settings is None:
+        raise ConfigError(sorted(set(built.faults)))
+    try:
+        resolved, warnings = resolve(built.settings, tree, check_template)
+    except ConfigError as error:
+        # What the values left out would have meant is no fault of its own.
+        own = [fault for fault in error.faults if not _follows(fault, built, tree)]
+        raise ConfigError(sorted({*built.faults, *own})) from error
+    if built.faults:
+        raise ConfigError(sorted(set(built.faults)))
     resolved = replace(resolved, warnings=tuple(str(warning) for warning in warnings))
     return Loaded(settings=resolved, warnings=tuple(warnings), files=tuple(files))
+
+
+def _follows(fault: Fault, built: Built, tree: Tree) -> bool:
+    """Whether a fault may only be there because a value above, below or beside it was left out."""
+    for path in built.dropped:
+        if len(path) <= 2 and path[:1] and path[0] in NAMED:
+            # A whole entry, or all of them, is left out: whoever names it is not at fault.
+            if str(path[0]).rstrip("s") in fault.text and repr(path[-1]) in fault.text:
+                return True
+            if len(path) == 1 or path[0] == "stores":
+                return True
+        places = {tree.place(path[:length], key=True) for length in range(1, len(path) + 1)}
+        if (fault.file, fault.line, fault.column) in places:
+            return True
+    return False
 
 
 def read_tree(path: str) -> tuple[Tree, list[str]]:

@@ -76,7 +76,12 @@ class Unit:
             parse,
             inner,
             json_schema_input_schema=core_schema.union_schema(
-                [core_schema.str_schema(), core_schema.int_schema()]
+                [
+                    core_schema.str_schema(),
+                    core_schema.float_schema()
+                    if self.name == "duration"
+                    else core_schema.int_schema(),
+                ]
             ),
         )
 

@@ -101,6 +101,8 @@ class Guard:
         return self._without_uids(path)[:_TEXT_CHARACTERS]
 
     def _text(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [self._text(item) for item in value]
         if not isinstance(value, str):
             return value
         return self._without_uids(value)[:_TEXT_CHARACTERS]

@@ -47,6 +47,7 @@ EVENTS: tuple[Event, ...] = (
     Event("listener.closed", "info", "a listener takes no more calls"),
     Event("worker.started", "debug", "a process is ready"),
     Event("worker.exited", "info", "a process has ended; warning when nobody asked it to"),
+    Event("store.swept", "warning", "unfinished files of a crash were removed from a store"),
     Event("snapshot.taken", "info", "the live state, asked for with SIGUSR2"),
     # associations that peers request
     Event("association.requested", "debug", "an A-ASSOCIATE-RQ has come"),
@@ -105,7 +106,6 @@ EVENTS: tuple[Event, ...] = (
     # the log itself
     Event("log.opened", "debug", "the log writer has its outputs open"),
     Event("log.reopened", "info", "log files were opened anew"),
-    Event("log.rotated", "debug", "a log file was rotated"),
     Event("log.dropped", "warning", "lines were lost: an output, or the writer, was too slow"),
     Event("log.failing", "error", "an output cannot be written"),
     Event("log.recovered", "info", "an output can be written again"),
@@ -156,6 +156,12 @@ KEYS: tuple[Key, ...] = (
     Key("message_id", "own", "message id of a request"),
     Key("outcome", "own", "what became of an object: overwritten, kept"),
     Key("warnings", "text", "what is odd about an object"),
+    Key("cut_context", "own", "context of the object that an abort cut off"),
+    Key("priority", "peer", "priority of a C-STORE: 0 medium, 1 high, 2 low"),
+    Key("modality", "own", "short name of a SOP class, as file names have it"),
+    Key("our_max_pdu", "own", "the maximum length that we announce"),
+    Key("our_implementation_class", "own", "our implementation class UID"),
+    Key("our_implementation_version", "own", "our implementation version name"),
     Key("by", "own", "who ended an association: us or peer"),
     # jobs
     Key("job", "own", "name of the retrieval"),
@@ -177,6 +183,26 @@ KEYS: tuple[Key, ...] = (
     Key("line", "own", "line in it, from 1"),
     Key("column", "own", "column in it, from 1"),
     Key("changes", "text", "keys that changed, old and new"),
+    Key("replaced", "own", "listeners whose workers were replaced"),
+    Key("opened", "own", "listeners that are new"),
+    Key("closed", "own", "listeners that are no more"),
+    Key("version", "own", "version of dicomd"),
+    Key("listeners", "own", "listeners, by name"),
+    Key("addresses", "own", "addresses that a listener takes calls on"),
+    Key("ae_title", "own", "AE title of a listener"),
+    Key("tls", "own", "whether a listener speaks TLS"),
+    Key("workers", "own", "how many processes serve a listener"),
+    Key("worker", "own", "name of a process's role"),
+    Key("kind", "own", "acceptor, requestor, indexer, metrics"),
+    Key("worker_pid", "own", "pid of that process"),
+    Key("generation", "own", "which generation of settings it has, from 1"),
+    Key("state", "own", "what the daemon is doing"),
+    Key("processes", "own", "all processes"),
+    Key("associations", "own", "running associations"),
+    Key("throughput", "own", "objects and bytes a second"),
+    Key("reload", "own", "how the last reload ended"),
+    Key("files", "own", "how many files"),
+    Key("outputs", "own", "outputs of the log, by name"),
     Key("output", "own", "which output of the log"),
     Key("lines", "own", "how many lines"),
     Key("where", "own", "where lines were lost"),
@@ -186,7 +212,22 @@ KEYS: tuple[Key, ...] = (
     Key("traceback", "text", "where it came from, at debug level only"),
 )
 
-KIND_OF: dict[str, Kind] = {key.name: key.kind for key in KEYS}
+PATIENT_KEYS = (
+    "patient_id",
+    "patient_name",
+    "birth_date",
+    "accession_number",
+    "study_id",
+    "study_description",
+    "identifier",
+    "keys",
+)
+"""No event has these. Should one ever slip in, its value is hashed as ``identifiers`` says."""
+
+KIND_OF: dict[str, Kind] = {
+    **dict.fromkeys(PATIENT_KEYS, "patient"),
+    **{key.name: key.kind for key in KEYS},
+}
 
 
 def as_markdown() -> str:

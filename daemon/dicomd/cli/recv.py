@@ -329,8 +329,10 @@ def _negotiation(options: RecvOptions) -> AssociationProfile:
     try:
         return load_profile(options.profile_file, options.profile_name)
     except DcmtkProfileError as error:
-        lines = [("E", error.dcmtk_error)] if error.dcmtk_error else []
-        raise RecvError(EXIT_PROFILE, [*lines, ("F", error.dcmtk_fatal)]) from error
+        # A value can go on in a second line; DCMTK marks each line of a message.
+        lines = [("E", line) for line in error.dcmtk_error.split("\n")] if error.dcmtk_error else []
+        lines += [("F", line) for line in error.dcmtk_fatal.split("\n")]
+        raise RecvError(EXIT_PROFILE, lines) from error
 
 
 def _check_directory(directory: str) -> None:

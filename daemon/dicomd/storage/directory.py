@@ -303,15 +303,13 @@ class DirectoryDelivery:
         parts = sink.subfolders.parts(instance, values, datetime.now().astimezone().date())
         if sink.durable:
             os.fdatasync(self._descriptor)
-        placed = sink.placing.place(
-            Temporary(self._folder, self._name, self._descriptor, len(self._header)),
-            instance,
-            values,
-            parts,
-        )
-        self._name = ""
+        # Some file systems report a failed write only here: so before the name, not after.
         descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)
+        placed = sink.placing.place(
+            Temporary(self._folder, self._name, len(self._header)), instance, values, parts
+        )
+        self._name = ""
         if sink.condition.failing:
             sink.condition.succeeded()
         return self._receipt(placed, values, warnings)

@@ -4,6 +4,7 @@ A name that may replace what is there is given with rename; one that may not, wi
 or renameat2 where the file system knows no links. The folder is synced behind it.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -19,6 +20,7 @@ from dicomd.storage.naming import GeneratedNaming, Naming, Values
 from dicomd.storage.sink import Instance
 
 _TRIES = 1024
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _RENAME_NOREPLACE = 1
 
@@ -35,11 +37,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Temporary:
-    """A temporary file that is whole. ``header_bytes`` of it come before the data set."""
+    """A temporary file, whole and closed. ``header_bytes`` of it come before the data set."""
 
     folder: OutputFolder
     name: str
-    descriptor: int
     header_bytes: int
 
 
@@ -123,23 +124,21 @@ class Placing:
 
     def _known(self, temporary: Temporary, name: str, target: Folder) -> int | None:
         """The size of a file of that name when it holds the same content, durably; else None."""
-        try:
-            descriptor = os.open(
-                name,
-                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-                dir_fd=target.descriptor,
-            )
-        except OSError:
-            return None
-        try:
-            if not same_content(temporary.descriptor, temporary.header_bytes, descriptor):
+        with contextlib.ExitStack() as opened:
+            try:
+                descriptor = os.open(name, _READ, dir_fd=target.descriptor)
+            except OSError:
+                return None
+            opened.callback(os.close, descriptor)
+            incoming = temporary.folder.incoming.descriptor
+            ours = os.open(temporary.name, _READ, dir_fd=incoming)
+            opened.callback(os.close, ours)
+            if not same_content(ours, temporary.header_bytes, descriptor):
                 return None
             if self._durable:
                 os.fdatasync(descriptor)
                 target.sync()
             return os.fstat(descriptor).st_size
-        finally:
-            os.close(descriptor)
 
     def _sync(self, target: Folder, name: str, *, removable: bool) -> None:
         if not self._durable:

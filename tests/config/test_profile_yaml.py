@@ -195,6 +195,11 @@ def test_a_file_that_two_others_include_is_no_clash() -> None:
         (BASE + "  A: {extends: A}\n", "17:16: profile 'A' extends itself; nothing of that name"),
         (BASE + "  A: {extends: B}\n  B: {extends: A}\n", "extends itself, by a circle"),
         (BASE + "  A: {role_selection: R}\n", "17:3: profile 'A' has no presentation_contexts"),
+        (BASE + "  A: {presentation_contexts: ~}\n", "17:3: profile 'A' has no presentation_cont"),
+        (
+            BASE + "  A: {extends: Default, remove: [CTImageStorage, MRImageStorage]}\n",
+            "17:3: nothing is left of what profile 'A' inherits",
+        ),
         (BASE + "  A: {extend: Default}\n", "17:7: unknown key 'extend'; did you mean 'extends'?"),
         (
             BASE + "  A: {extends: Default, remove: [UltrasoundImageStorage]}\n",

@@ -285,6 +285,7 @@ class _Evaluation:
         if not isinstance(place.value, dict):
             self.faults.append(place.fault("a profile is a mapping with presentation_contexts"))
             return ProfileEntry("")
+        before = len(self.faults)
         self._check_keys(place, PROFILE_KEYS)
         inherited = ProfileEntry("")
         if "extends" in place.value:
@@ -297,14 +298,17 @@ class _Evaluation:
         for kind in names:
             if kind in place.value:
                 names[kind] = self._list_name(place / kind, kind, definition.name)
+        if names["presentation_contexts"] and not set(LIST_KEYS[1:]).isdisjoint(place.value):
+            self._change_profile(place, names, definition.name)
+            if not names["presentation_contexts"]:
+                text = f"nothing is left of what profile {definition.name!r} inherits"
+                self.faults.append(place.fault(text, at_key=True))
         if not names["presentation_contexts"]:
-            if "extends" not in place.value and "presentation_contexts" not in place.value:
+            has_own = "presentation_contexts" in place.value
+            if len(self.faults) == before and (has_own or "extends" not in place.value):
                 text = f"profile {definition.name!r} has no presentation_contexts"
                 self.faults.append(place.fault(text, at_key=True))
             return ProfileEntry("")
-        changes = set(LIST_KEYS[1:]) & set(place.value)
-        if changes:
-            self._change_profile(place, names, definition.name)
         entry = ProfileEntry(
             names["presentation_contexts"],
             names["role_selection"],

@@ -1,0 +1,1 @@
+"""Receivers side by side: ``python -m tests.bench``."""

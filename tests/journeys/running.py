@@ -75,16 +75,24 @@ class Daemon:
         self.config.write_text(json.dumps(self.tree, indent=2))
 
     def start(
-        self, *, environ: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+        self,
+        *,
+        environ: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        descriptors: Sequence[int] = (),
     ) -> None:
         """Start it and wait until it is ready."""
         before = len(self.events("daemon.started"))
-        self.launch(environ=environ, prefix=prefix)
+        self.launch(environ=environ, prefix=prefix, descriptors=descriptors)
         wait_until(lambda: len(self.events("daemon.started")) > before or self.has_ended, "start")
         assert not self.has_ended, self.errors()
 
     def launch(
-        self, *, environ: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+        self,
+        *,
+        environ: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        descriptors: Sequence[int] = (),
     ) -> None:
         """Start it and don't wait."""
         with (self.folder / "stderr").open("ab") as errors:
@@ -94,6 +102,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
+                pass_fds=descriptors,
             )
 
     @property
@@ -147,8 +156,13 @@ class Daemon:
 
     def port(self, listener: str = "one") -> int:
         """Where a listener can be reached."""
-        addresses = self.events("listener.opened")
-        found = [event for event in addresses if event["listener"] == listener]
+
+        def opened() -> list[dict[str, Any]]:
+            events = self.events("listener.opened")
+            return [event for event in events if event["listener"] == listener]
+
+        wait_until(opened, "the listener")
+        found = opened()
         return int(found[-1]["addresses"][0].rpartition(":")[2])
 
     def call(self, port: int = 0) -> "Association":
@@ -199,6 +213,17 @@ def running(folder: Path, **keys: Any) -> Iterator[Daemon]:
         yield daemon
     finally:
         daemon.end()
+
+
+def refuses(port: int) -> bool:
+    """Whether nobody listens at a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), DEADLINE_S).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        return False
+    return False
 
 
 def descendants(pid: int) -> list[int]:

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
-from tests.journeys.running import descendants, free_port, running, wait_until
+from tests.journeys.running import descendants, free_port, refuses, running, wait_until
 from tests.soak_reload import footprint, reload_under_load
 
 pytestmark = pytest.mark.journey
@@ -93,14 +94,24 @@ def test_listeners_are_opened_and_closed_as_the_file_says(tmp_path: Path) -> Non
         association = daemon.call(port)
         assert association.store(1) == 0
         association.release()
-        with pytest.raises(OSError, match="refused"):
-            daemon.call(first)
+        wait_until(lambda: refuses(first), "callers to be refused")
         assert daemon.events("listener.closed")[0]["listener"] == "one"
 
 
-def test_port_that_cannot_be_had_refuses_the_reload(tmp_path: Path) -> None:
-    import socket
+def test_closed_listener_refuses_callers_while_an_association_runs_on(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        first = daemon.port()
+        old = daemon.call(first)
+        two = {"address": "127.0.0.1", "port": free_port(), "workers": 1}
+        daemon.tree["listeners"] = {"two": two}
+        daemon.write()
+        assert daemon.ask("reload")["ok"]
+        wait_until(lambda: refuses(first), "callers to be refused")
+        assert old.store(1) == 0
+        assert old.release()[:1] == b"\x06"
 
+
+def test_port_that_cannot_be_had_refuses_the_reload(tmp_path: Path) -> None:
     with running(tmp_path) as daemon, socket.create_server(("127.0.0.1", 0)) as taken:
         workers = daemon.workers()
         port = taken.getsockname()[1]

@@ -13,6 +13,7 @@ from tests.journeys.running import (
     descendants,
     free_port,
     is_alive,
+    refuses,
     running,
     wait_until,
 )
@@ -71,14 +72,7 @@ def test_stop_refuses_new_callers_while_it_drains(tmp_path: Path) -> None:
         rest = association.begin(7)
         daemon.signal(signal.SIGTERM)
 
-        def refused() -> bool:
-            try:
-                socket.create_connection(("127.0.0.1", port), 5).close()
-            except ConnectionRefusedError:
-                return True
-            return False
-
-        wait_until(refused, "callers to be refused")
+        wait_until(lambda: refuses(port), "callers to be refused")
         association.sock.sendall(rest)
         assert association.status() == 0
         association.sock.close()

@@ -18,6 +18,8 @@ from dicomd.settings.listener import ListenerSettings
 BACKLOG = 4096
 """Cut to net.core.somaxconn by the kernel."""
 STORED_PREFIX = "dicomd-"
+LEAVE_AFTER_S = 0.25
+"""From the order to drain until nobody listens any more: workers read the order first."""
 _RETRY_PAUSE_S = 0.05
 
 
@@ -66,6 +68,7 @@ class ListeningSockets:
         self._inherited = {name: tuple(socks) for name, socks in inherited.items()}
         self._own: set[Place] = set()
         self._prospects: list[Prospect] = []
+        self._leaving: list[tuple[float, socket.socket]] = []
 
     def prepare(self, wanted: Mapping[str, Place], *, patience_s: float = 0.0) -> Prospect:
         """Open what is not open yet. BindError or StartError, and then nothing stays open.
@@ -102,9 +105,10 @@ class ListeningSockets:
         wanted = set(prospect.by_owner.values())
         closed = [place for place in self._held if place not in wanted]
         for place in closed:
+            leaves_at = time.monotonic() + LEAVE_AFTER_S
             for sock in self._held.pop(place):
                 if not self._is_inherited(sock):
-                    sock.close()
+                    self._leaving.append((leaves_at, sock))
             self._own.discard(place)
         self._held.update(prospect.opened)
         for place in prospect.opened:
@@ -141,24 +145,30 @@ class ListeningSockets:
         included."""
         found = [sock for socks in self._held.values() for sock in socks]
         found += [sock for socks in self._inherited.values() for sock in socks]
+        found += [sock for _, sock in self._leaving]
         for prospect in self._prospects:
             found += [sock for socks in prospect.opened.values() for sock in socks]
         return list(dict.fromkeys(found))
+
+    def turn(self) -> None:
+        """Stop listening where nobody does any more. Workers of an old generation may hold such a
+        socket for as long as an association of theirs runs: callers must not wait there."""
+        now = time.monotonic()
+        while self._leaving and self._leaving[0][0] <= now:
+            _shut(self._leaving.pop(0)[1])
 
     def refuse_callers(self) -> None:
         """Stop listening, for every process that shares the sockets we bound ourselves. Those of
         systemd stay: callers wait there for the next instance."""
         for place in self._own:
-            for sock in self._held.get(place, ()):
-                try:
-                    sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
+            for sock in self._held.pop(place, ()):
+                _shut(sock)
 
     def close(self) -> None:
         """Close everything."""
         for sock in self.everything():
             sock.close()
+        self._leaving.clear()
         self._held.clear()
         self._inherited.clear()
 
@@ -216,6 +226,16 @@ def bind(address: str, port: int) -> list[socket.socket]:
             sock.close()
         raise
     return socks
+
+
+def _shut(sock: socket.socket) -> None:
+    """End the listening of every process that shares the socket, and close it here."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    finally:
+        sock.close()
 
 
 def _listen(

@@ -30,7 +30,7 @@ from dicomd.supervisor.control import Control, Reply, bind_control_socket
 from dicomd.supervisor.reloading import Reloading, prepare_logs
 from dicomd.supervisor.service import METRICS, Preparation, Service
 from dicomd.supervisor.signals import Signals
-from dicomd.supervisor.sockets import ListeningSockets
+from dicomd.supervisor.sockets import LEAVE_AFTER_S, ListeningSockets
 from dicomd.supervisor.state import StateDirectory
 from dicomd.supervisor.stores import Stores
 from dicomd.supervisor.systemd import Systemd, inherited_sockets
@@ -41,8 +41,6 @@ PATIENCE_S = 1.5
 """How long a start waits for sockets and folders of an instance that was killed just now."""
 STATUS_LINE_S = 5.0
 SAMPLE_S = 1.0
-REFUSE_AFTER_S = 0.25
-"""From the order to drain until our sockets refuse callers: workers read the order first."""
 FRESH_S = 5.0
 """A worker whose last heartbeat is younger than this could take an association just now."""
 _CLERK_STOP_S = 20.0
@@ -142,6 +140,7 @@ class Supervisor:
         for key, mask in self._selector.select(self._children.due_in()):
             key.data(mask)
         self._children.turn()
+        self._sockets.turn()
         self._logs.turn()
         self._logs.flush()
         now = time.monotonic()
@@ -236,7 +235,7 @@ class Supervisor:
         self._stop_began = time.monotonic()
         if not self._systemd.present:
             # With systemd callers wait in the stored sockets for the next instance.
-            self._refuse_at = self._stop_began + REFUSE_AFTER_S
+            self._refuse_at = self._stop_began + LEAVE_AFTER_S
         log.info("daemon.stopping", seconds=seconds)
         self._systemd.stopping("Stopping; running associations may end")
         self._service.dismiss_receivers(seconds=seconds)

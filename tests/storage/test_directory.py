@@ -93,27 +93,27 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(old)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
-    assert stat.S_IMODE(os.stat(tmp_path / "2024").st_mode) == 0o755
+    assert stat.S_IMODE(os.stat(tmp_path / "data" / "2024").st_mode) == 0o755
 
 
 @pytest.mark.usefixtures("umask_022")
 def test_without_a_mode_the_umask_decides(tmp_path: Path) -> None:
     path = store(sink_of(tmp_path, subdirectories="series-date", file_mode=None), dataset()).path
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
-    assert stat.S_IMODE(os.stat(tmp_path / "2024").st_mode) == 0o755
+    assert stat.S_IMODE(os.stat(tmp_path / "data" / "2024").st_mode) == 0o755
 
 
-def test_the_working_directory_gives_bare_names(
+def test_paths_begin_with_the_folder_as_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert store(sink_of("."), dataset()).path == "CT.1.2.3"
+    assert store(sink_of("."), dataset()).path == "./CT.1.2.3"
     assert store(sink_of(f"{tmp_path}/"), dataset()).path == f"{tmp_path}/CT.1.2.3"
 
 
 def test_subfolders_and_extension(tmp_path: Path) -> None:
     dated = sink_of(tmp_path, subdirectories="series-date", extension=".dcm")
-    assert store(dated, dataset()).path == f"{tmp_path}/2024/03/15/CT.1.2.3.dcm"
+    assert store(dated, dataset()).path == f"{tmp_path}/data/2024/03/15/CT.1.2.3.dcm"
     template = "{StudyInstanceUID}/{SeriesInstanceUID}"
     by_study = sink_of(tmp_path, subdirectories=template, filenames="{SOPInstanceUID}")
     assert store(by_study, dataset()).path == f"{tmp_path}/1.2.3.4/1.2.3.4.5/1.2.3"
@@ -124,7 +124,7 @@ def test_subfolders_and_extension(tmp_path: Path) -> None:
 def test_a_subfolder_that_was_removed_is_made_again(tmp_path: Path) -> None:
     sink = sink_of(tmp_path, subdirectories="series-date")
     store(sink, dataset())
-    shutil.rmtree(tmp_path / "2024")
+    shutil.rmtree(tmp_path / "data" / "2024")
     assert os.path.exists(store(sink, dataset()).path)
 
 
@@ -132,7 +132,7 @@ def test_a_subfolder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "store").mkdir()
-    (tmp_path / "store" / "2024").symlink_to(elsewhere)
+    (tmp_path / "store" / "data").symlink_to(elsewhere)
     sink = sink_of(tmp_path / "store", subdirectories="series-date")
     assert refusal(sink, dataset()).status == 0xA700
     assert names_in(elsewhere) == []

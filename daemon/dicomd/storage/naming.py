@@ -22,7 +22,7 @@ from dicomd.storage.templates import Template, parse_template
 
 SERIES_DATE = 0x00080021
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_UNSAFE = re.compile(r"[^0-9A-Za-z._+=@,-]")
+_UNSAFE = re.compile(r"[^0-9A-Za-z ._:@-]")  # measured on DCMTK 3.6.7, Debian's build
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})")
 _UNIQUE_UID_ROOT = "1.2.276.0.7230010.3.1.4"
 
@@ -49,7 +49,7 @@ def prefix_of(sop_class_uid: str, implementation: Implementation) -> str | None:
 
 
 def series_date_folder(value: bytes | None, today: date) -> tuple[str, ...]:
-    """``2024/03/15`` of the Series Date; ``undef/<today>`` of anything that is no date.
+    """``data/2024/03/15`` of the Series Date; ``undef/<today>`` of anything that is no date.
 
     As dcmrecv: the first of several values, the old form with dots too, any day up to 31.
     """
@@ -58,7 +58,7 @@ def series_date_folder(value: bytes | None, today: date) -> tuple[str, ...]:
     if match is not None:
         year, month, day = (part for part in match.groups() if part is not None)
         if 1 <= int(month) <= 12 and 1 <= int(day) <= 31:
-            return year, month, day
+            return "data", year, month, day
     return "undef", today.strftime("%Y%m%d")
 
 

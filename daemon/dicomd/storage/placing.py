@@ -61,9 +61,9 @@ class Placing:
         self._durable = settings.durability == "object"
         self._duplicates = settings.duplicates
         self._extension = settings.extension
-        self._directory = "" if settings.directory in (".", "") else settings.directory.rstrip("/")
-        if settings.directory.startswith("/") and not self._directory:
-            self._directory = "/"
+        self._directory = settings.directory.rstrip("/")
+        if not self._directory:
+            self._directory = "/" if settings.directory.startswith("/") else "."
 
     def place(
         self, temporary: Temporary, instance: Instance, values: Values, parts: tuple[str, ...]
@@ -155,8 +155,6 @@ class Placing:
         directory = self._directory
         if parts:
             name = "/".join((*parts, name))
-        if not directory:
-            return name
         return f"{directory}/{name}" if directory != "/" else f"/{name}"
 
 

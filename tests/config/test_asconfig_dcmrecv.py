@@ -13,13 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydicom.data import get_testdata_file
 from pynetdicom import AE, build_context, evt
 
 from dicomd.config.asconfig import DcmtkProfileError
-from dicomd.config.profiles import load_profile
+from dicomd.config.profile_writer import write_asconfig
+from dicomd.config.profiles import load_profile, read_profile_file
 from dicomd.settings.profile import AssociationProfile
 
-DCMRECV = "/usr/bin/dcmrecv"
+DCMRECV, STORESCU = "/usr/bin/dcmrecv", "/usr/bin/storescu"
+SHIPPED = Path(__file__).parents[2] / "profiles"
+MODALITIES = [
+    path
+    for path in sorted(SHIPPED.glob("*.yaml"))
+    if path.name not in ("dicomd.yaml", "modality.yaml", "storescp.yaml")
+]
 GOOD, REFUSED = 64, 66
 FILE = """# comment
 [[TransferSyntaxes]]
@@ -179,6 +187,45 @@ def test_files_that_cannot_be_read_are_refused_as_dcmrecv_does(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert as_we_say(file, "P") == as_dcmrecv_says(file, "P", taken_port, tmp_path)
+
+
+@pytest.mark.parametrize("path", MODALITIES, ids=lambda path: path.name)
+def test_dcmrecv_takes_what_is_converted_from_yaml(
+    path: Path, taken_port: int, tmp_path: Path
+) -> None:
+    found = read_profile_file(str(path))
+    (tmp_path / "x.cfg").write_text(write_asconfig(found))
+    for profile in found.profiles:
+        assert as_dcmrecv_says("x.cfg", profile, taken_port, tmp_path) == (GOOD, "")
+
+
+def test_dcmrecv_takes_the_shipped_verification_profile(taken_port: int) -> None:
+    assert as_dcmrecv_says("verification.cfg", "Default", taken_port, SHIPPED) == (GOOD, "")
+
+
+def test_storescu_proposes_the_shipped_requestor_profile() -> None:
+    profile = load_profile(str(SHIPPED / "storescu.cfg"), "Default", role="requestor")
+    proposed: list[tuple[str, list[str]]] = []
+
+    def keep(event: evt.Event) -> None:
+        for context in event.assoc.requestor.requested_contexts:
+            proposed.append((str(context.abstract_syntax), [*map(str, context.transfer_syntax)]))
+
+    ae = AE()
+    ae.supported_contexts = [build_context("1.2.840.10008.1.1")]
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_REQUESTED, keep)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assert server is not None
+    try:
+        file = get_testdata_file("CT_small.dcm", download=False)
+        port = server.server_address[1]
+        command = [STORESCU, "-xf", str(SHIPPED / "storescu.cfg"), "Default", "127.0.0.1"]
+        sent = [*command, str(port), str(file)]
+        subprocess.run(sent, capture_output=True, check=False, timeout=30)
+    finally:
+        server.shutdown()
+    expected = [(c.abstract_syntax, [*c.transfer_syntaxes]) for c in profile.contexts]
+    assert proposed == expected
 
 
 @contextmanager

@@ -56,6 +56,9 @@ SECOND = "TransferSyntax{} = LittleEndianImplicit\n[[Pres"
         (GOOD.replace("[TS]\n", "[TS\n"), 2, 1, "bracket is not closed in its line"),
         (GOOD.replace("= PC\n", "= PC\nRoles = R\n"), 10, 1, "is no key of a profile: never read"),
         (GOOD.replace("LittleEndianExplicit", "CTImageStorage"), 3, 19, "is not a transfer syntax"),
+        (GOOD.replace("CTImageStorage", "1.02.3"), 6, 24, "1.02.3 is no UID"),
+        (GOOD.replace("CTImageStorage", "1..3"), 6, 24, "1..3 is no UID"),
+        (GOOD.replace("CTImageStorage", "1." + "1" * 63), 6, 24, "is no UID"),
         (GOOD.replace("CTImageStorage", "JPEGBaseline"), 6, 24, "is a transfer syntax, not a SOP"),
     ],
 )

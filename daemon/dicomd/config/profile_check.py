@@ -30,6 +30,7 @@ from dicomd.config.uid_names import is_known, is_transfer_syntax, keyword_of, re
 from dicomd.errors import Fault
 
 _DROPPED = re.compile(r"[^A-Za-z0-9_\-\s]+")
+_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _LISTS_OF_PROFILES = (PRESENTATION_CONTEXTS, ROLE_SELECTION, EXTENDED_NEGOTIATION)
 
 
@@ -205,6 +206,9 @@ def _about_uids(tree: Tree) -> _Warnings:
                 uid = resolve_uid(key.value.partition("\\")[0])
                 if uid is None:
                     continue
+                if len(uid) > 64 or not _UID.fullmatch(uid):
+                    said = f"{uid} is no UID (PS3.5 9.1): no peer can mean it"
+                    yield key.value_line, key.value_column, said
                 is_syntax = is_transfer_syntax(uid)
                 if one.name == TRANSFER_SYNTAXES:
                     if uid in seen:

@@ -12,6 +12,16 @@ from dicomd.config.asconfig_lexer import reference_name
 from dicomd.config.uid_names import keyword_of
 from dicomd.settings.profile import AssociationProfile, PresentationContext, Role
 
+YAML_KEYS = (
+    "include",
+    "transfer_syntaxes",
+    "presentation_contexts",
+    "role_selection",
+    "extended_negotiation",
+    "profiles",
+)
+"""The top keys of the YAML form, by which it is known."""
+
 MOST_PROPOSED_CONTEXTS = 128
 """Odd identifiers from 1 to 255 (PS3.8 9.3.2.2)."""
 MOST_PROPOSED_TRANSFER_SYNTAXES = 128

@@ -59,7 +59,7 @@ class _Asconfig:
         self._lines.append("[[TransferSyntaxes]]")
         for name, uids in found.transfer_syntaxes.items():
             self._section(syntaxes[name], "TransferSyntax", [(uid, "") for uid in uids])
-        self._lines.append("[[PresentationContexts]]")
+        self._lines += ["", "[[PresentationContexts]]"]
         for name, listed in found.contexts.items():
             pairs = [
                 (context.abstract_syntax, "\\" + syntaxes[context.transfer_syntax_list])
@@ -67,16 +67,16 @@ class _Asconfig:
             ]
             self._section(contexts[name], "PresentationContext", pairs)
         if found.roles:
-            self._lines.append("[[SCPSCURoleSelection]]")
+            self._lines += ["", "[[SCPSCURoleSelection]]"]
         for name, by_class in found.roles.items():
             pairs = [(uid, f"\\{role.value}") for uid, role in by_class.items()]
             self._section(roles[name], "Role", pairs)
         if found.extended_negotiation:
-            self._lines.append("[[ExtendedNegotiation]]")
+            self._lines += ["", "[[ExtendedNegotiation]]"]
         for name, data in found.extended_negotiation.items():
             pairs = [(uid, f"\\{value.hex()}") for uid, value in data.items()]
             self._section(items[name], "ExtendedNegotiation", pairs)
-        self._lines.append("[[Profiles]]")
+        self._lines += ["", "[[Profiles]]"]
         for name, entry in found.profiles.items():
             self._lines += ["", f"[{profiles[name]}]"]
             self._lines.append(f"PresentationContexts = {contexts[entry.contexts]}")
@@ -96,7 +96,6 @@ class _Asconfig:
                 self._lines.append(f"# {keyword}")
             key = f"{entry_name}{number}".ljust(len(entry_name) + width)
             self._lines.append(f"{key} = {known or uid}{rest}")
-        self._lines.append("")
 
 
 class _Yaml:

@@ -12,20 +12,12 @@ from typing import Any
 
 from dicomd.config.asconfig import parse_asconfig
 from dicomd.config.asconfig_lexer import reference_name
-from dicomd.config.profile_file import ProfileFile
+from dicomd.config.profile_file import YAML_KEYS, ProfileFile
 from dicomd.config.yaml_source import Document, Path, load_yaml
 from dicomd.errors import ConfigError, Fault
 
-KINDS = (
-    "transfer_syntaxes",
-    "presentation_contexts",
-    "role_selection",
-    "extended_negotiation",
-    "profiles",
-)
+KINDS = YAML_KEYS[1:]
 """The top keys that define something by name."""
-
-TOP_KEYS = ("include", *KINDS)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,8 +76,8 @@ class Gathering:
             self.faults.append(document.fault((), "a profile file is a mapping of keys"))
             return definitions
         for key in document.data:
-            if key not in TOP_KEYS:
-                text = f"unknown key {key!r}{did_you_mean(key, TOP_KEYS)}"
+            if key not in YAML_KEYS:
+                text = f"unknown key {key!r}{did_you_mean(key, YAML_KEYS)}"
                 self.faults.append(document.fault((key,), text, at_key=True))
         self._include(document, definitions)
         for kind in KINDS:

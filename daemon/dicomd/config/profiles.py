@@ -7,15 +7,13 @@ import re
 from typing import Literal
 
 from dicomd.config.asconfig import DcmtkProfileError, parse_asconfig
-from dicomd.config.profile_check import check_asconfig
 from dicomd.config.profile_file import (
+    YAML_KEYS,
     ProfileFile,
     acceptor_obstacle,
     repeated_abstract_syntax,
     requestor_obstacle,
 )
-from dicomd.config.profile_yaml import parse_profile_yaml
-from dicomd.config.profile_yaml_source import TOP_KEYS
 from dicomd.config.storage_classes import STORAGE_CLASSES
 from dicomd.config.transfer_syntax_order import (
     PREFERRED_TRANSFER_SYNTAXES,
@@ -24,7 +22,7 @@ from dicomd.config.transfer_syntax_order import (
 from dicomd.errors import ConfigError, Fault
 from dicomd.settings.profile import VERIFICATION, AssociationProfile, PresentationContext
 
-_YAML_KEY = re.compile(rf"^[\"']?(?:{'|'.join(TOP_KEYS)})[\"']?[ \t]*:", re.MULTILINE)
+_YAML_KEY = re.compile(rf"^[\"']?(?:{'|'.join(YAML_KEYS)})[\"']?[ \t]*:", re.MULTILINE)
 _YAML_START = re.compile(r"\A(?:\ufeff|[ \t]*(?:#.*)?\r?\n)*(?:%YAML|---|\{)")
 _INVALID_PROFILE = (
     "cannot load association configuration: Invalid or non-existing SCP Association Profile"
@@ -75,6 +73,9 @@ def read_profile_file(path: str) -> ProfileFile:
     text = read_profile_text(path)
     if not is_yaml(text):
         return parse_asconfig(text, path)
+    # Imported here, so that `dicomd recv` with an asconfig file does not pay for YAML.
+    from dicomd.config.profile_yaml import parse_profile_yaml
+
     try:
         return parse_profile_yaml(text, path, read_profile_text, is_yaml)
     except DcmtkProfileError:
@@ -88,6 +89,8 @@ def check_profile_file(path: str) -> list[Fault]:
 
     Raises DcmtkProfileError when the file cannot be opened. The YAML form swallows nothing.
     """
+    from dicomd.config.profile_check import check_asconfig
+
     text = read_profile_text(path)
     return [] if is_yaml(text) else check_asconfig(text, path)
 

@@ -4,7 +4,6 @@ DCMTK 3.6.7 accepts the ``name`` column of the tables; names of later versions a
 PS3.6 A-1 are our extension. A name of DCMTK always wins over a keyword.
 """
 
-import difflib
 import sys
 from functools import cache
 
@@ -77,6 +76,8 @@ def is_known(uid: str) -> bool:
 
 def suggestion(name: str) -> str:
     """``; did you mean 'X'?`` for a name that is close to a known one, else ``""``."""
+    import difflib
+
     wanted = name.strip().removeprefix("=").strip().lower()
     if not wanted:
         return ""

@@ -49,23 +49,26 @@ def test_levels_hold_for_a_room_and_what_is_below_it(tmp_path: Path) -> None:
     assert events == ["log.unguarded", "shown.here", "shown.below", "shown.error"]
 
 
+def raised(error: Exception) -> Exception:
+    """The error with a traceback."""
+    try:
+        raise error
+    except type(error) as caught:
+        return caught
+
+
 def test_an_exceptions_text_is_for_debug_only(tmp_path: Path) -> None:
     def body(service: LogService) -> None:
         log = structlog.get_logger("dicomd.x")
         try:
-            raise ValueError("ZZMARKER^NAME")
-        except ValueError as error:
+            int("ZZMARKER^NAME")
+        except ValueError:
             log.exception("storage.broken")
-            log.error("storage.broken", exc_info=error)
-            log.error("storage.broken", value=error)
-        try:
-            raise StorageError("no room", status=0xA700)
-        except StorageError:
-            log.exception("storage.broken")
-        try:
-            raise OSError(28, "No space left on device", "/data/ZZMARKER")
-        except OSError:
-            log.exception("storage.broken")
+        log.error("storage.broken", exc_info=raised(ValueError("ZZMARKER^NAME")))
+        log.error("storage.broken", value=raised(ValueError("ZZMARKER^NAME")))
+        log.error("storage.broken", exc_info=raised(StorageError("no room", status=0xA700)))
+        full = OSError(28, "No space left on device", "/data/ZZMARKER")
+        log.error("storage.broken", exc_info=raised(full))
 
     quiet, loud = tmp_path / "info", tmp_path / "debug"
     speak(to_file(quiet), body)

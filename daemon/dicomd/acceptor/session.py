@@ -13,7 +13,7 @@ that aborts. All else, limits and order above all, is the same in both.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from logging import DEBUG
+from logging import DEBUG, INFO
 from typing import Any, Protocol, assert_never
 
 from dicomd.acceptor.access import Access
@@ -342,6 +342,7 @@ class Session:
             called_ae_title=self.called_ae_title,
             peer=self.host,
             association=self.identity,
+            says_stored=bool(self._log.is_enabled_for(INFO)),
         )
         services.counters.accepted += 1
         facts: dict[str, Any] = {}

@@ -34,6 +34,8 @@ class StorageScp:
     called_ae_title: str
     peer: str
     association: str
+    says_stored: bool = True
+    """Whether a line at info level would be written: asked once, it is a line an object."""
     stored: int = 0
     stored_bytes: int = 0
 
@@ -174,17 +176,18 @@ class Reception:
                     path=receipt.path,
                     warnings=list(receipt.warnings),
                 )
-            scp.log.info(
-                "object.stored",
-                context=self._context_id,
-                sop_class=instance.sop_class_uid,
-                sop_instance=instance.sop_instance_uid,
-                transfer_syntax=instance.transfer_syntax_uid,
-                bytes=receipt.bytes,
-                seconds=round(time.monotonic() - self._started, 6),
-                status="0000",
-                path=receipt.path,
-            )
+            if scp.says_stored:
+                scp.log.info(
+                    "object.stored",
+                    context=self._context_id,
+                    sop_class=instance.sop_class_uid,
+                    sop_instance=instance.sop_instance_uid,
+                    transfer_syntax=instance.transfer_syntax_uid,
+                    bytes=receipt.bytes,
+                    seconds=round(time.monotonic() - self._started, 6),
+                    status="0000",
+                    path=receipt.path,
+                )
             return encode_store_response(self._request, 0)
         failure = self._failure
         assert failure is not None, "a reception ends with a receipt or a failure"

@@ -7,6 +7,7 @@ import os
 import pwd
 import resource
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from dicomd.errors import StartError
@@ -60,7 +61,9 @@ def raise_descriptor_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         wanted = hard if hard != resource.RLIM_INFINITY else max(soft, 1 << 20)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        # A service manager may forbid the call; then its own limit is what counts.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def share_memory_with_children() -> None:

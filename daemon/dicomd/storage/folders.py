@@ -166,6 +166,10 @@ class Output:
     def _open(self) -> OutputFolder:
         with self._lock:
             descriptor = os.open(self.path, _OPEN)
+            known, status = self._folder, os.fstat(descriptor)
+            if known is not None and known.identity == (status.st_dev, status.st_ino):
+                os.close(descriptor)  # Another thread was here first.
+                return known
             try:
                 self._folder = OutputFolder(descriptor, self._mode)
             except OSError:

@@ -70,7 +70,7 @@ class Placing:
     ) -> Placed:
         """Name it. When this returns, ``temporary.name`` is gone. OSError, StorageError."""
         root = temporary.folder
-        if self._output.current() is not root:
+        if self._output.current().identity != root.identity:
             raise OSError(errno.ENOENT, "the folder was replaced")
         target: Folder = root
         if parts:

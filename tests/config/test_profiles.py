@@ -194,3 +194,23 @@ def test_no_sender_is_led_to_lose_information() -> None:
     uncompressed = order.index(EXPLICIT_VR_LITTLE_ENDIAN)
     assert all(order.index(uid) < uncompressed for uid in LOSSLESS_TRANSFER_SYNTAXES)
     assert all(order.index(uid) > uncompressed for uid in LOSSY_TRANSFER_SYNTAXES)
+
+
+RLE, JPEG_BASELINE = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50"
+IMPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
+
+
+@pytest.mark.parametrize(
+    ("offered", "accepted"),
+    [
+        # What dcmsend offers for an RLE object, for an uncompressed one, for a lossy one.
+        ([RLE, EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN, IMPLICIT], RLE),
+        ([EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN, IMPLICIT], EXPLICIT_VR_LITTLE_ENDIAN),
+        ([JPEG_BASELINE], JPEG_BASELINE),
+        # A modality that could compress with loss.
+        ([JPEG_BASELINE, IMPLICIT], IMPLICIT),
+    ],
+)
+def test_senders_that_offer_several_keep_what_they_have(offered: list[str], accepted: str) -> None:
+    for context in default_profile().contexts[1:]:
+        assert next(uid for uid in context.transfer_syntaxes if uid in offered) == accepted

@@ -76,7 +76,7 @@ def _show(arguments: argparse.Namespace) -> int:
         print(json.dumps(shown, indent=2))
         return exit_codes.OK
     for warning in warnings:
-        print(f"{warning}", file=sys.stderr)
+        print(warning, file=sys.stderr)
     for position, name in enumerate(names):
         if position:
             print()
@@ -87,6 +87,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _convert(arguments: argparse.Namespace) -> int:
     found = read_profile_file(arguments.file)
+    for warning in check_profile_file(arguments.file):
+        print(warning, file=sys.stderr)
     form = arguments.to or ("yaml" if found.form == "asconfig" else "asconfig")
     text = _WRITERS[form](found)
     if arguments.output is None:

@@ -7,10 +7,11 @@ offers several, this order never costs information and seldom a conversion:
 
 1. Video: nobody compresses to it, or can decompress it, on the way. It is offered by who has it.
 2. Lossless compression: who offers it beside an uncompressed syntax has it, or can make it without
-   loss. With an uncompressed syntax first, archives would have to decompress all they have.
+   loss. With an uncompressed syntax first, archives would have to decompress all they have: dcmsend
+   offers an RLE object as RLE and uncompressed in one context (measured on DCMTK 3.6.7).
 3. Uncompressed, Explicit VR first: it keeps the types of private elements.
 4. Compression that may be lossy: before the uncompressed ones it would make a modality that *can*
-   compress throw information away. Who has such an object offers it in a context of its own, or
+   compress throw information away. Who has such an object offers it alone (dcmsend does), or
    decompresses it, and nothing more is lost.
 5. What many readers don't know: deflated, big endian, JPIP references, retired JPEG processes.
 """

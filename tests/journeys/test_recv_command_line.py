@@ -223,7 +223,8 @@ WORDS: list[list[str]] = [
     ["+ssd"], ["+fd"], ["+fu"], ["+fsu"], ["+fst"], ["-fe", ""], ["-B"], ["+B"], ["--ignore"],
     ["-tls"], ["+tls", "one.key", "one.crt"], ["+tls", "a", "b"], ["+ps"], ["+pw", "x"], ["-pw"],
     ["-pem"], ["-der"], ["+cf", "ca.crt"], ["+cd", "."], ["+crv"], ["+cra"], ["+py"], ["+px"],
-    ["+pz"], ["+pa"], ["+pn"], ["+cs", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], ["+rs", "f"], ["+ws"],
+    ["+pz"], ["+pa"], ["+pn"], ["+cs", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
+    ["+rs", "f"], ["+ws"],
     ["+wf", "g"], ["-rc"], ["-vc"], ["-ic"], ["--bogus"], ["99999"], ["@verbose"],
 ]  # fmt: skip
 

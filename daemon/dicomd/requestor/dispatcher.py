@@ -34,6 +34,7 @@ log = structlog.get_logger("dicomd.requestor")
 _TURN_S = 0.5
 _PROGRESS_S = 60.0
 _LEDGER_LOOK_S = 1.0
+_FAULT_S = 2.0
 
 
 class HandOut(Protocol):
@@ -213,9 +214,13 @@ class Dispatcher:
                 self._end(run, "failed", "this retrieval is no longer configured")
                 return
             turn = self._turn
-            if self._feed(run):
-                self._close(run)
-                return
+            try:
+                if self._feed(run):
+                    self._close(run)
+                    return
+            except Exception as exc:  # the one place of a run that catches broadly
+                log.exception("engine.failing", job=run.job, run=run_id, error=type(exc).__name__)
+                self.draining.wait(_FAULT_S)
             if time.monotonic() - shown > _PROGRESS_S:
                 shown = time.monotonic()
                 self._show_progress(run)

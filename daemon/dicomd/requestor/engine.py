@@ -13,6 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
@@ -107,7 +108,13 @@ class JobEngine:
         return DBOS.get_workflow_status(run) is not None
 
     def hand_out(self, remote: str, run: str, ordinal: int, handed: int, priority: str) -> None:
-        """Queue a transfer. The same transfer is queued once, however often this is called."""
+        """Queue a transfer. The same transfer is queued once, however often this is called.
+
+        dbos allows this inside no step; that of a run calls it, so it is left for the moment.
+        """
+        Context().run(self._hand_out, remote, run, ordinal, handed, priority)
+
+    def _hand_out(self, remote: str, run: str, ordinal: int, handed: int, priority: str) -> None:
         with (
             SetWorkflowID(f"{run}:{ordinal}:{handed}"),
             SetEnqueueOptions(priority=PRIORITIES[priority]),

@@ -203,10 +203,10 @@ def _path(text: str, path: Path, tree: Tree, faults: list[Fault]) -> str:
         if not folder:
             hint = "systemd hands over no credentials (LoadCredential= in the unit does)"
             faults.append(tree.fault(path, f"no credential {name!r}: {hint}"))
-            return text
+            return ""
         if not name or "/" in name:
             faults.append(tree.fault(path, f"{name!r} is no credential name"))
-            return text
+            return ""
         return os.path.join(folder, name)
     folder = os.path.dirname(os.path.abspath(tree.place(path)[0]))
     return os.path.normpath(os.path.join(folder, text))

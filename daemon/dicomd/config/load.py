@@ -67,6 +67,7 @@ def _follows(fault: Fault, built: Built, tree: Tree) -> bool:
             if len(path) == 1 or path[0] == "stores":
                 return True
         places = {tree.place(path[:length], key=True) for length in range(1, len(path) + 1)}
+        places.add(tree.place(path))
         if (fault.file, fault.line, fault.column) in places:
             return True
     return False

@@ -17,8 +17,12 @@ from pydicom.data import get_testdata_file
 from pynetdicom import AE, build_context, evt
 
 from dicomd.config.asconfig import DcmtkProfileError
+from dicomd.config.other_uids import OTHER_UIDS
 from dicomd.config.profile_writer import write_asconfig
 from dicomd.config.profiles import load_profile, read_profile_file
+from dicomd.config.storage_classes import STORAGE_CLASSES
+from dicomd.config.transfer_syntaxes import TRANSFER_SYNTAXES
+from dicomd.config.well_known_uids import WELL_KNOWN_UIDS
 from dicomd.settings.profile import AssociationProfile
 
 DCMRECV, STORESCU = "/usr/bin/dcmrecv", "/usr/bin/storescu"
@@ -187,6 +191,16 @@ def test_files_that_cannot_be_read_are_refused_as_dcmrecv_does(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert as_we_say(file, "P") == as_dcmrecv_says(file, "P", taken_port, tmp_path)
+
+
+def test_dcmrecv_knows_the_names_that_we_say_it_knows(taken_port: int, tmp_path: Path) -> None:
+    tables = (*TRANSFER_SYNTAXES, *STORAGE_CLASSES, *OTHER_UIDS, *WELL_KNOWN_UIDS)
+    names = [row.name for row in tables if row.dcmtk in ("all", "old")]
+    entries = "".join(f"TransferSyntax{n} = {name}\n" for n, name in enumerate(names, start=1))
+    text = FILE.replace("[JPEG 1]", f"[Names]\n{entries}[JPEG 1]")
+    (tmp_path / "x.cfg").write_text(text)
+    assert len(names) > 400
+    assert as_dcmrecv_says("x.cfg", "P", taken_port, tmp_path) == (GOOD, "")
 
 
 @pytest.mark.parametrize("path", MODALITIES, ids=lambda path: path.name)

@@ -77,6 +77,8 @@ def _show(arguments: argparse.Namespace) -> int:
         return exit_codes.OK
     for warning in warnings:
         print(warning, file=sys.stderr)
+    if not names:
+        print(f"{found.file} has lists for others to include, and no profile", file=sys.stderr)
     for position, name in enumerate(names):
         if position:
             print()

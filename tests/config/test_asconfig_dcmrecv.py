@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 from pynetdicom import AE, build_context, evt
+from tests.config.shipped import SHIPPED, SHIPPED_PROFILES
 
 from dicomd.config.asconfig import DcmtkProfileError
 from dicomd.config.other_uids import OTHER_UIDS
@@ -26,11 +27,10 @@ from dicomd.config.well_known_uids import WELL_KNOWN_UIDS
 from dicomd.settings.profile import AssociationProfile
 
 DCMRECV, STORESCU = "/usr/bin/dcmrecv", "/usr/bin/storescu"
-SHIPPED = Path(__file__).parents[2] / "profiles"
 MODALITIES = [
     path
-    for path in sorted(SHIPPED.glob("*.yaml"))
-    if path.name not in ("dicomd.yaml", "modality.yaml", "storescp.yaml")
+    for path in SHIPPED_PROFILES
+    if path.suffix == ".yaml" and path.name not in ("modality.yaml", "storescp.yaml")
 ]
 GOOD, REFUSED = 64, 66
 FILE = """# comment

@@ -22,10 +22,10 @@ _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)")
 _COPY_BYTES = 1 << 20
 
 
-def open_for_append(path: str, *, truncate: bool = False) -> int:
-    """The file's descriptor, made if missing with mode 0640. OSError when it cannot be opened."""
+def open_for_append(path: str, *, truncate: bool = False, mode: int = FILE_MODE) -> int:
+    """The file's descriptor, made if missing. OSError when it cannot be opened."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    return os.open(path, flags | (os.O_TRUNC if truncate else 0), FILE_MODE)
+    return os.open(path, flags | (os.O_TRUNC if truncate else 0), mode)
 
 
 class LogFile:

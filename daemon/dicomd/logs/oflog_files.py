@@ -23,6 +23,8 @@ from dicomd.logs.outputs import FACILITIES
 Complain = Callable[[str], None]
 MIN_FILE_BYTES = 200 * 1024
 _DEFAULT_FILE_BYTES = 10 << 20
+_FILE_MODE = 0o666  # as the umask leaves it, like DCMTK
+_ROLL_RETRY_S = 60.0
 _SUFFIXES = {
     "MONTHLY": "%Y-%m",
     "WEEKLY": "%Y-%W",
@@ -121,6 +123,7 @@ class FileTarget(NowhereTarget):
         self._append = is_true(options.get("Append"), default=self.append_by_default)
         self._retry_s = float(_number(options.get("ReopenDelay"), 1))
         self._retry_at = 0.0
+        self._roll_at = 0.0
         self._pending = b""
         self._size = 0
         self.fd: int | None = None
@@ -175,10 +178,20 @@ class FileTarget(NowhereTarget):
             self.fd = None
 
     def _open(self, *, truncate: bool = False) -> None:
-        fd = open_for_append(self.path, truncate=truncate)
+        fd = open_for_append(self.path, truncate=truncate, mode=_FILE_MODE)
         self.release()
         self.fd = fd
         self._size = os.fstat(fd).st_size
+
+    def _attempt(self, roll: Callable[[], None]) -> None:
+        """Write what waits, then roll; when that fails the file goes on as it is for a while."""
+        if time.monotonic() < self._roll_at:
+            return
+        try:
+            self.flush()
+            roll()
+        except OSError:
+            self._roll_at = time.monotonic() + _ROLL_RETRY_S
 
     def _try_again(self) -> None:
         if not self.path or time.monotonic() < self._retry_at:
@@ -203,10 +216,12 @@ class RollingTarget(FileTarget):
         """Gather, and roll when the file is full."""
         super().put(event, text)
         if self.fd is not None and self._size + len(self._pending) > self._limit:
-            self.flush()
-            _shift(self.path, self._keep)
-            os.rename(self.path, f"{self.path}.1")
-            self._open(truncate=True)
+            self._attempt(self._roll)
+
+    def _roll(self) -> None:
+        _shift(self.path, self._keep)
+        os.rename(self.path, f"{self.path}.1")
+        self._open(truncate=True)
 
 
 class DailyTarget(FileTarget):
@@ -233,16 +248,14 @@ class DailyTarget(FileTarget):
     def put(self, event: LogEvent, text: str) -> None:
         """Roll when the period is over, then gather."""
         if self._now() >= self._next and self.fd is not None:
-            self.flush()
-            self._roll()
+            self._attempt(self._roll)
         super().put(event, text)
 
     def close(self) -> None:
         """The normal end rolls, too."""
-        self.flush()
         if self.fd is not None:
-            self._roll()
-        self.release()
+            self._attempt(self._roll)
+        super().close()
 
     def _roll(self) -> None:
         dated = self._dated

@@ -1,4 +1,4 @@
-"""Which files of ``profiles/`` hold association profiles; the others configure the daemon or logs."""
+"""Which files of ``profiles/`` hold association profiles; others configure the daemon or logs."""
 
 from pathlib import Path
 

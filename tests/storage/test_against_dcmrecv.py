@@ -21,11 +21,83 @@ from dicomd.settings.storage import DCMRECV_REWRITE
 from dicomd.storage.part10 import parse_meta
 from dicomd.storage.sink import Instance, Sink
 from tests.journeys.peers import Sender, store_rq
-from tests.storage.objects import DEFLATED, loaded, names_in, packaged_files, sink_of, store
+from tests.storage.objects import (
+    CT,
+    DEFLATED,
+    element,
+    end,
+    instance_of,
+    item,
+    loaded,
+    names_in,
+    packaged_files,
+    sequence,
+    sink_of,
+    store,
+    uid,
+)
 
 DCMRECV = "/usr/bin/dcmrecv"
 DEADLINE_S = 20.0
 MADE_UP = "1.2.276.0.7230010.3.1.4."
+
+
+FIRST = uid(0x00080016, CT) + uid(0x00080018, "1.2.3")
+INNER = uid(0x00081150, CT) + uid(0x00081155, "1.2.3.4")
+CRAFTED = {
+    "odd text": FIRST + element(0x00080060, "CS", b"CTX") + element(0x00100010, "PN", b"A^BB"),
+    "odd UID": FIRST + element(0x0020000D, "UI", b"1.2"),
+    "odd bytes": FIRST + element(0x00091001, "UN", b"abc"),
+    "unsorted": FIRST + element(0x00100010, "PN", b"A^BB") + element(0x00080060, "CS", b"CT"),
+    "duplicate": FIRST + element(0x00080060, "CS", b"CT") + element(0x00080060, "CS", b"MR"),
+    "unsorted, with sequences": sequence(0x00081140, item(INNER), undefined=True)
+    + sequence(0x00081115, item(INNER, undefined=True), item(INNER))
+    + FIRST,
+    "unsorted in an item": FIRST
+    + sequence(0x00081140, item(uid(0x00081155, "1.2.3.4") + uid(0x00081150, CT))),
+    "duplicate in an item": FIRST + sequence(0x00081140, item(INNER + INNER), item(INNER)),
+    "group lengths": element(0x00080000, "UL", b"\x01\0\0\0")
+    + FIRST
+    + element(0x00100000, "UL", b"\x01\0\0\0")
+    + element(0x00100010, "PN", b"A^BB"),
+    "a group length alone": FIRST + element(0x00100000, "UL", b"\x07\0\0\0"),
+    "group length in an item": FIRST
+    + sequence(0x00081140, item(element(0x00080000, "UL", b"\x01\0\0\0") + INNER)),
+    "trailing padding": FIRST + element(0xFFFCFFFC, "OB", bytes(20)),
+    "padding in an item": FIRST
+    + sequence(0x00081140, item(INNER + element(0xFFFCFFFC, "OB", bytes(6)))),
+    "empty sequence and item": FIRST
+    + sequence(0x00081115)
+    + sequence(0x00081140, item(b""))
+    + sequence(0x00081199, undefined=True),
+    "nested": FIRST
+    + sequence(0x00081140, item(sequence(0x00081199, item(INNER), item(INNER, undefined=True)))),
+    "private sequence": FIRST
+    + element(0x00090010, "LO", b"ACME")
+    + sequence(0x00091001, item(element(0x00091002, "DS", b"1.50"))),
+    "new VRs": FIRST + element(0x00091001, "UC", b"ab") + element(0x00091002, "UT", b"text"),
+    "empty values": FIRST + element(0x00100010, "PN") + element(0x00280010, "US"),
+    "many values": FIRST + element(0x00280010, "US", bytes(200)),
+    "ends inside a header": FIRST + bytes(3),
+    "ends inside a long header": FIRST + element(0x7FE00010, "OW", b"abcd")[:10],
+    "truncated": FIRST + element(0x00100010, "PN", b"A^BB")[:-2],
+    "length past the end": FIRST + element(0x7FE00010, "OW", b"abcd", length=1 << 30),
+    "nothing": b"",
+    "garbage": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "UIDs of another object": uid(0x00080016, CT) + uid(0x00080018, "9.8.7"),
+    "no UIDs": element(0x00100010, "PN", b"A^BB"),
+    "item past its sequence": FIRST + sequence(0x00081140, item(INNER))[:-16],
+    "sequence not ended": FIRST + sequence(0x00081140, item(INNER), undefined=True)[:-8],
+    "unknown VR of capitals": FIRST + b"\x09\0\x01\x10ZZ\0\0\x02\0\0\0ab",
+    "unknown VR": FIRST + b"\x09\0\x01\x10??\x02\0ab",
+    "UN of undefined length": FIRST
+    + element(
+        0x00091001,
+        "UN",
+        item(b"\x08\0\x18\0\x02\0\0\x0012") + end(0xE0DD),
+        length=0xFFFFFFFF,
+    ),
+}
 
 
 def free_port() -> int:
@@ -151,8 +223,19 @@ def assert_same_file(name: str, theirs: Path, mine: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["normal", "bit-preserving"])
 def test_every_packaged_file_is_stored_as_dcmrecv_stores_it(tmp_path: Path, mode: str) -> None:
-    objects = sendable()
+    objects = {path.name: found for path, found in sendable().items()}
     assert len(objects) > 100
+    compare(tmp_path, objects, mode)
+
+
+@pytest.mark.parametrize("mode", ["normal", "bit-preserving"])
+def test_odd_data_sets_are_stored_as_dcmrecv_stores_them(tmp_path: Path, mode: str) -> None:
+    objects = {name: (instance_of(), data) for name, data in CRAFTED.items()}
+    compare(tmp_path, objects, mode)
+
+
+def compare(tmp_path: Path, objects: dict[str, tuple[Instance, bytes]], mode: str) -> None:
+    """Send each object to dcmrecv and to a sink of ours; answers and files must be the same."""
     instances = [instance for instance, _ in objects.values()]
     theirs, mine = tmp_path / "theirs", tmp_path / "mine"
     theirs.mkdir()
@@ -169,16 +252,16 @@ def test_every_packaged_file_is_stored_as_dcmrecv_stores_it(tmp_path: Path, mode
     with dcmrecv(theirs, instances, option) as port, contextlib.ExitStack() as closing:
         client = Client(port, instances)
         closing.callback(client.close)
-        for path, (instance, data) in objects.items():
+        for name, (instance, data) in objects.items():
             # An odd fragment would end the association (PS3.8 annex E.2).
             data += b"\0" * (len(data) % 2)
             status = client.send(instance, data)
-            assert ours(sink, instance, data) == status, path.name
+            assert ours(sink, instance, data) == status, name
             if status == 0:
-                (name,) = set(os.listdir(theirs))
-                assert_same_file(path.name, theirs / name, mine / name)
-                (theirs / name).unlink()
-                (mine / name).unlink()
+                (file,) = set(os.listdir(theirs))
+                assert_same_file(name, theirs / file, mine / file)
+                (theirs / file).unlink()
+                (mine / file).unlink()
             assert os.listdir(theirs) == []
     sink.close()
     assert names_in(mine) == []

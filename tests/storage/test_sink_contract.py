@@ -88,6 +88,8 @@ def test_strict_refuses_an_empty_object(opener: Opener, tmp_path: Path) -> None:
     sink = opener(checks="strict")
     with pytest.raises(StorageError) as refused:
         sink.begin(instance_of()).commit()
+    with pytest.raises(StorageError):
+        store(sink, b"")
     assert (refused.value.status, refused.value.abort) == (0xC000, False)
     sink.close()
     assert names_in(tmp_path) == []

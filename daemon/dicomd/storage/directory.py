@@ -286,8 +286,8 @@ class DirectoryDelivery:
     def _commit(self) -> Receipt:
         sink = self._sink
         instance = self._instance
+        sink.rules.check_not_empty(self._written - len(self._header) if self._written else 0)
         if not self._written:
-            sink.rules.check_not_empty(0)
             self._write(())
         values: dict[int, bytes] = {}
         warnings: tuple[str, ...] = ()
@@ -295,11 +295,11 @@ class DirectoryDelivery:
         if inspection is not None:
             inspection.finish()
             values = inspection.values
-            if inspection.fault:
-                raise sink.rules.unparsable(inspection.fault)
-            warnings = sink.rules.check_uids(instance, values)
+            trailing = inspection.trailing_bytes if isinstance(inspection, ElementWalker) else 0
+            warnings = sink.rules.check_sound(inspection.fault, trailing)
+            warnings += sink.rules.check_uids(instance, values)
             if not sink.rules.bit_preserving:
-                self._rewrite(inspection, values)
+                self._rewrite(inspection, values, trailing)
         parts = sink.subfolders.parts(instance, values, datetime.now().astimezone().date())
         if sink.durable:
             os.fdatasync(self._descriptor)
@@ -315,14 +315,20 @@ class DirectoryDelivery:
         return self._receipt(placed, values, warnings)
 
     def _rewrite(
-        self, inspection: ElementWalker | DatasetHead, values: Mapping[int, bytes]
+        self,
+        inspection: ElementWalker | DatasetHead,
+        values: Mapping[int, bytes],
+        trailing_bytes: int,
     ) -> None:
         """Normal mode: make the file what it should be, where what was received is not."""
         sink, instance = self._sink, self._instance
         settings = sink.settings.rewrite
         received = instance.transfer_syntax_uid
         start = len(self._header)
-        reader = DatasetReader(self._descriptor, start, self._written - start)
+        size = self._written - start
+        if settings is not None:
+            size -= trailing_bytes
+        reader = DatasetReader(self._descriptor, start, size)
         seen = inspection.seen if isinstance(inspection, ElementWalker) else 0
         target = received
         wanted = False
@@ -337,7 +343,7 @@ class DirectoryDelivery:
                     wanted = rewriting.is_wanted(settings, received, seen)
                     reader = plain.reader if wanted else reader
                 else:
-                    wanted = rewriting.is_wanted(settings, received, seen)
+                    wanted = rewriting.is_wanted(settings, received, seen) or bool(trailing_bytes)
             header = sink.header_of_dataset(instance, values, target)
             if not wanted and header == self._header:
                 return

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from dicomd.errors import StorageError
 from dicomd.settings.storage import StoreSettings
+from dicomd.storage.elements import ElementWalker
 from dicomd.storage.faults import OUT_OF_RESOURCES
 from dicomd.storage.inspection import Inspector
 from dicomd.storage.part10 import Implementation
@@ -87,8 +88,8 @@ class DiscardDelivery:
         inspection = self._inspection
         if inspection is not None and self._received:
             inspection.finish()
-            if inspection.fault:
-                raise sink.rules.unparsable(inspection.fault)
+            trailing = inspection.trailing_bytes if isinstance(inspection, ElementWalker) else 0
+            sink.rules.check_sound(inspection.fault, trailing)
             if sink.strict:
                 sink.rules.check_uids(self._instance, inspection.values)
             study = text_of(inspection.values, STUDY_INSTANCE_UID)

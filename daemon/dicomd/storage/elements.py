@@ -116,6 +116,9 @@ class ElementWalker:
         self.seen = 0
         """Flags of ``Seen``."""
         self.fault = ""
+        self.trailing_bytes = 0
+        """With a fault at the very end: so many bytes behind the last whole element of the top
+        level, too few for another. Without them the data set is sound."""
         self.done = False
 
     def feed(self, span: memoryview | bytes) -> None:
@@ -155,6 +158,8 @@ class ElementWalker:
             self.fault = "the last element is cut off"
         elif self._left:
             self.fault = "the data set ends inside an element header"
+            if len(self._stack) == 1:
+                self.trailing_bytes = len(self._left)
         else:
             self._close_ended()
             if len(self._stack) > 1:

@@ -7,6 +7,7 @@ what was received           strict   tolerant, normal   movescu, normal    bit-p
 invalid UID in the command  0117H    kept, name safe    kept, name safe    kept, name safe
 no data at all              C000H    C000H              A700H              header only
 cannot be parsed            C000H    C000H or abort     C000H or abort     not looked at
+ends inside a header        C000H    kept, without      kept, without      not looked at
 UIDs missing in it          A900H    kept, UIDs made    C000H              not looked at
 UIDs not the command's      A900H    kept               A900H              not looked at
 =========================== ======== ================== ================== =================
@@ -69,6 +70,15 @@ class Rules:
             status=OUT_OF_RESOURCES if movescu else CANNOT_UNDERSTAND,
             comment="The data set is empty",
         )
+
+    def check_sound(self, fault: str, trailing_bytes: int) -> tuple[str, ...]:
+        """Refuse a data set with a fault; returns what is odd but kept: in tolerant mode a few
+        bytes behind the last element, which dcmrecv passes over."""
+        if not fault:
+            return ()
+        if trailing_bytes and self.checks == "tolerant":
+            return ("a few bytes behind the last element",)
+        raise self.unparsable(fault)
 
     def unparsable(self, reason: str) -> StorageError:
         """The refusal of a data set that is not what its transfer syntax says."""

@@ -56,8 +56,8 @@ FILE = ROOT + "log4cplus.appender.a = log4cplus::RollingFileAppender\n"
         (
             "\nlog4cplus.rootLogger = LOUD, a\n" + APPENDER,
             (
-                "log.cfg:2: log4cplus.rootLogger has unknown log level 'LOUD'; there are OFF, FATAL, "
-                "ERROR, WARN, INFO, DEBUG, TRACE, ALL"
+                "log.cfg:2: log4cplus.rootLogger has unknown log level 'LOUD'; "
+                "there are OFF, FATAL, ERROR, WARN, INFO, DEBUG, TRACE, ALL"
             ),
         ),
         (

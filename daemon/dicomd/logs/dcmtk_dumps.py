@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dicomd.logs.privacy import escape
+
 _RESULTS = {
     0: "Accepted",
     1: "User Rejection",
@@ -17,7 +19,7 @@ _PRIORITIES = {0: "medium", 1: "high", 2: "low"}
 
 def name_of(uid: str, names: Mapping[str, str]) -> str:
     """``=Name`` as DCMTK writes a UID that it knows, or the UID."""
-    return f"={names[uid]}" if uid in names else uid
+    return f"={names[uid]}" if uid in names else escape(uid)
 
 
 def association_dump(kind: str, facts: Mapping[str, Any], names: Mapping[str, str]) -> str:

@@ -105,15 +105,16 @@ class DcmtkSpeaker:
     def messages(self, record: Record) -> list[LogEvent]:
         """What DCMTK would have logged for this record, if anything."""
         time_ns, level, logger, event, pid, facts = record
+        facts = {
+            key: escape(value) if isinstance(value, str) else value for key, value in facts.items()
+        }
+        record = (time_ns, level, logger, event, pid, facts)
         speak = self._table.get(event)
         if speak is not None:
             messages = speak(facts, level)
         else:
             messages = self._in_our_words(record)
-        return [
-            LogEvent(time_ns, said, name, _escaped(text), pid, logger)
-            for said, name, text in messages
-        ]
+        return [LogEvent(time_ns, said, name, text, pid, logger) for said, name, text in messages]
 
     def _in_our_words(self, record: Record) -> Messages:
         level, logger = record[1], record[2]
@@ -365,10 +366,3 @@ def host_name(address: str) -> str:
 
 def _reason(facts: Mapping[str, Any]) -> str:
     return str(facts.get("reason") or facts.get("message") or "")
-
-
-def _escaped(text: str) -> str:
-    """Line ends are ours (dumps); all other control characters are a peer's."""
-    if "\n" not in text:
-        return escape(text)
-    return "\n".join(escape(line) for line in text.split("\n"))

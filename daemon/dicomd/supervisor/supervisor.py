@@ -94,10 +94,10 @@ class Supervisor:
         """Serve until told to stop; returns the exit code. ConfigError and StartError: it did not
         start, and nothing of it is left."""
         process.raise_descriptor_limit()
-        settings = self._load()
-        self._signals = Signals()
-        self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
         try:
+            settings = self._load()
+            self._signals = Signals()
+            self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
             self._start(settings)
             while not self._finished:
                 self._turn()

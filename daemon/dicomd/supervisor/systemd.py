@@ -48,8 +48,11 @@ class Systemd:
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
         self.present = bool(environment.get("NOTIFY_SOCKET"))
-        self._notifier: Any = sdnotify.SystemdNotifier()  # type: ignore[no-untyped-call]  # no types
-        if self._notifier.socket is not None:
+        self._notifier: Any = None
+        if self.present:
+            self._notifier = sdnotify.SystemdNotifier()  # type: ignore[no-untyped-call]  # no types
+            self.present = self._notifier.socket is not None
+        if self.present:
             self._notifier.socket.setblocking(False)
         pid = environment.get("WATCHDOG_PID", str(os.getpid()))
         microseconds = environment.get("WATCHDOG_USEC", "")
@@ -89,7 +92,7 @@ class Systemd:
 
     def store(self, name: str, socks: Iterable[socket.socket]) -> None:
         """Have systemd keep listening sockets over a restart, so that callers wait meanwhile."""
-        if not self.present or self._notifier.socket is None:
+        if not self.present:
             return
         for sock in socks:
             message = f"FDSTORE=1\nFDNAME={name}".encode()
@@ -104,7 +107,7 @@ class Systemd:
 
     def close(self) -> None:
         """Let go of the line."""
-        if self._notifier.socket is not None:
+        if self.present:
             self._notifier.socket.close()
         self.present = False
 

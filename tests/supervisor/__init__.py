@@ -1,0 +1,1 @@
+"""The roof: processes, reload, status, systemd, control socket, metrics."""

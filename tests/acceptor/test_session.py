@@ -286,13 +286,13 @@ def test_a_commit_that_waits_is_answered_afterwards() -> None:
     world = World(blocking=True)
     session = world.established()
     assert exchange(session, message(STORE)) == b""
-    assert session.pending
+    assert bool(session.pending)
     assert not world.sink.stored
     resumed: list[bool] = []
     session.resume = lambda: resumed.append(True)
     world.work()
     assert status_of(session.take_outgoing()) == 0
-    assert not session.pending
+    assert not bool(session.pending)
     assert resumed == [True]
 
 
@@ -314,9 +314,9 @@ def test_a_fault_behind_a_waiting_commit_waits_for_it() -> None:
     world = World(blocking=True)
     session = world.established()
     exchange(session, message(STORE) + b"\x00garbage..")
-    assert not session.ended
+    assert bool(session.ended) is False
     world.work()
-    assert session.ended
+    assert bool(session.ended) is True
     assert world.sink.stored
 
 

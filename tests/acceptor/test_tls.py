@@ -22,9 +22,9 @@ from dicomd.settings.listener import (
     TimeoutSettings,
     TlsSettings,
 )
+from tests.acceptor.peers import OBJECT, establish, heard
 from tests.acceptor.service import Service, wait_until
 from tests.acceptor.sessions import status_of
-from tests.acceptor.test_worker import OBJECT, establish, heard
 
 SOURCE = str(get_testdata_file("CT_small.dcm"))
 Profile = Literal["bcp-195", "bcp-195-nd", "bcp-195-ex", "aes", "null"]

@@ -4,102 +4,38 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from struct import pack
-
-import pytest
 
 from dicomd.settings.listener import (
     AccessSettings,
     LimitSettings,
     ListenerSettings,
-    TimeoutSettings,
 )
 from dicomd.settings.storage import StoreSettings
+from tests.acceptor.peers import (
+    BEGUN,
+    ENDING,
+    OBJECT,
+    cpu_seconds,
+    data_set,
+    establish,
+    heard,
+    is_served,
+    peer,
+    store,
+)
 from tests.acceptor.service import Service, wait_until
 from tests.acceptor.sessions import status_of
 from tests.upper_layer.wire import (
     ABORT,
-    CT,
-    ECHO,
     RELEASE_RP,
     RELEASE_RQ,
-    STORE,
     associate_rq,
-    command_set,
-    element,
-    p_data,
-    padded,
-    pdv,
 )
 
-
-def data_set(instance: str = "1.2.3.4") -> bytes:
-    """The least that is a CT, Implicit VR Little Endian."""
-    return (
-        element(0x0016, padded(CT)).replace(b"\0\0", b"\x08\0", 1)
-        + element(0x0018, padded(instance)).replace(b"\0\0", b"\x08\0", 1)
-        + element(0x4000, b"DATA" * 100).replace(b"\0\0", b"\x10\0", 1)
-    )
-
-
-def store(instance: str) -> bytes:
-    """A C-STORE of an instance, whole."""
-    command = command_set(
-        element(0x0002, padded(CT)),
-        element(0x0100, pack("<H", 0x0001)),
-        element(0x0110, pack("<H", 7)),
-        element(0x0700, pack("<H", 0)),
-        element(0x0800, pack("<H", 0)),
-        element(0x1000, padded(instance)),
-    )
-    return p_data(pdv(1, 3, command)) + p_data(pdv(1, 2, data_set(instance)))
-
-
-OBJECT = store("1.2.3.4")
-BEGUN = p_data(pdv(1, 3, STORE)) + p_data(pdv(1, 0, data_set()[:50]))
-ENDING = p_data(pdv(1, 2, data_set()[50:]))
 LIMIT_EXCEEDED = bytes.fromhex("03 00 00000004 00 020302")
 CONGESTION = bytes.fromhex("03 00 00000004 00 020301")
-
-
-@contextmanager
-def peer(service: Service) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as sock:
-        yield sock
-
-
-def heard(sock: socket.socket) -> bytes:
-    """One PDU, or b"" when the connection was closed."""
-    data = b""
-    while len(data) < 6 or len(data) < 6 + int.from_bytes(data[2:6]):
-        try:
-            more = sock.recv(1 if len(data) < 6 else 6 + int.from_bytes(data[2:6]) - len(data))
-        except ConnectionResetError:
-            return b""
-        if not more:
-            return data
-        data += more
-    return data
-
-
-def establish(sock: socket.socket) -> None:
-    sock.sendall(associate_rq())
-    assert heard(sock)[:1] == b"\x02"
-
-
-def is_served(service: Service) -> bool:
-    """The next good sender is served at once."""
-    began = time.monotonic()
-    with peer(service) as sock:
-        establish(sock)
-        sock.sendall(OBJECT)
-        assert status_of(heard(sock)) == 0
-        sock.sendall(RELEASE_RQ)
-        assert heard(sock) == RELEASE_RP
-    return time.monotonic() - began < 2.0
 
 
 def test_objects_are_stored_and_counted(tmp_path: Path) -> None:
@@ -206,10 +142,6 @@ def test_descriptors_that_run_out_do_not_make_the_loop_spin(tmp_path: Path) -> N
         assert is_served(service)
 
 
-def cpu_seconds(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-
-
 def test_a_stop_ends_idle_associations_at_once_and_exits(tmp_path: Path) -> None:
     with Service(tmp_path) as service, peer(service) as idle:
         establish(idle)
@@ -314,98 +246,6 @@ def test_receipts_are_written_before_the_answer(tmp_path: Path) -> None:
         assert status_of(heard(sock)) == 0
         (spool,) = receipts.iterdir()
         assert b"1.2.3.4" in spool.read_bytes()
-
-
-IMPATIENT = TimeoutSettings(acse=0.6, artim=0.5, pdu=0.5, dimse=0.6, idle=0.6, send=0.6)
-
-
-@pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that all bad peers share: what one does must not harm the next."""
-    directory = tmp_path_factory.mktemp("impatient")
-    with Service(directory, listener=ListenerSettings(timeouts=IMPATIENT)) as service:
-        yield service
-
-
-PROVIDER_ABORT = {
-    reason: bytes.fromhex("07 00 00000004 0000 02") + bytes([reason]) for reason in (1, 2, 5, 6)
-}
-
-BAD_PEERS: dict[str, tuple[list[bytes], bytes]] = {
-    "nothing": ([], b""),
-    "HTTP": ([b"GET / HTTP/1.1\r\n\r\n"], PROVIDER_ABORT[1]),
-    "half a request": ([associate_rq()[:40]], b""),
-    "release first": ([RELEASE_RQ], PROVIDER_ABORT[2]),
-    "data first": ([OBJECT], PROVIDER_ABORT[2]),
-    "4 GiB request": ([b"\x01\x00\xff\xff\xff\xff"], PROVIDER_ABORT[6]),
-    "two requests": ([associate_rq(), associate_rq()], PROVIDER_ABORT[2]),
-    "unknown PDU": ([associate_rq(), b"\x0a\x00\x00\x00\x00\x04abcd"], PROVIDER_ABORT[1]),
-    "4 GiB of data": ([associate_rq(), b"\x04\x00\xff\xff\xff\xff" + bytes(6)], PROVIDER_ABORT[6]),
-    "empty P-DATA": ([associate_rq(), b"\x04\x00\x00\x00\x00\x00" + bytes(6)], PROVIDER_ABORT[6]),
-    "PDV past its PDU": (
-        [associate_rq(), p_data(pdv(1, 3, b"12345678", length=99))],
-        PROVIDER_ABORT[6],
-    ),
-    "PDV of one byte": ([associate_rq(), p_data(pdv(1, 3, b"", length=1))], PROVIDER_ABORT[6]),
-    "another context": ([associate_rq(), p_data(pdv(9, 3, STORE))], PROVIDER_ABORT[5]),
-    "data before a command": ([associate_rq(), p_data(pdv(1, 2, b"DATA"))], PROVIDER_ABORT[6]),
-    "context changed": (
-        [associate_rq(), p_data(pdv(1, 3, STORE)), p_data(pdv(3, 2, b"DATA"))],
-        PROVIDER_ABORT[6],
-    ),
-    "half an object": ([associate_rq(), BEGUN], ABORT),
-    "idle": ([associate_rq()], ABORT),
-    "half a PDU": ([associate_rq(), RELEASE_RQ[:4]], b"\x07\x00\x00\x00\x00\x04\x00\x00\x02\x00"),
-    "no contexts": ([associate_rq(associate_rq()[74:99])], bytes.fromhex("0300 00000004 00010101")),
-    "version": ([associate_rq(version=2)], bytes.fromhex("0300 00000004 00010202")),
-}
-
-
-@pytest.mark.parametrize("name", BAD_PEERS)
-def test_bad_peers_get_their_answer_and_harm_nobody(impatient: Service, name: str) -> None:
-    sent, expected = BAD_PEERS[name]
-    with peer(impatient) as sock:
-        for place, part in enumerate(sent):
-            sock.sendall(part)
-            if place == 0 and len(sent) > 1:
-                assert heard(sock)[:1] == b"\x02"
-        last = heard(sock)
-        if last[:1] == b"\x02":
-            last = heard(sock)
-        assert last == expected
-        assert is_served(impatient)
-        if expected:
-            assert heard(sock) == b"", "after ARTIM the connection is closed"
-    assert not impatient.leftovers()
-
-
-def test_a_peer_that_keeps_its_rejected_connection_is_let_go(impatient: Service) -> None:
-    with peer(impatient) as sock:
-        sock.sendall(associate_rq(version=2))
-        assert heard(sock)[:1] == b"\x03"
-        assert heard(sock) == b""
-
-
-def test_a_peer_that_reads_no_answers_holds_nobody_up(impatient: Service) -> None:
-    with peer(impatient) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        establish(sock)
-        echoes = p_data(pdv(3, 3, ECHO)) * 50
-        sock.settimeout(0.2)
-        try:
-            while True:
-                sock.sendall(echoes)
-        except (TimeoutError, ConnectionError):
-            pass
-        assert is_served(impatient)
-        wait_until(lambda: impatient.scoreboard.associations() == 0, "it is let go")
-
-
-def test_many_silent_peers_hold_nobody_up(impatient: Service) -> None:
-    with ExitStack() as stack:
-        for _ in range(100):
-            stack.enter_context(peer(impatient))
-        assert is_served(impatient)
 
 
 def test_dcmtk_echoes_and_stores(tmp_path: Path) -> None:

@@ -158,8 +158,7 @@ def run_case(case: Case, rounds: int, scale: float, places: tuple[Path, Path]) -
             place = disk if kind.disk else memory
             sides[side] = stack.enter_context(running(kind, place / side))
         for turn in range(rounds + 1):
-            for place, side in enumerate(("ours", "peer") if turn % 2 else ("peer", "ours")):
-                del place
+            for side in ("ours", "peer") if turn % 2 else ("peer", "ours"):
                 receiver = sides[side]
                 count = max(2, int(case.counts[side == "peer"] * scale))
                 if turn == 0:

@@ -53,7 +53,7 @@ class Sender(threading.Thread):
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_nothing_acknowledged_is_lost_and_no_file_is_partial(tmp_path: Path, round_: int) -> None:
     chance = random.Random(round_)
-    store = StoreSettings(min_free_space=0, durability=chance.choice(("object", "none")))  # type: ignore[arg-type]  # one of its literals
+    store = StoreSettings(min_free_space=0, durability=chance.choice(("object", "none")))
     with Service(tmp_path, store=store, workers=2) as service:
         senders = [Sender(service.port, 1000 * index) for index in range(SENDERS)]
         for sender in senders:

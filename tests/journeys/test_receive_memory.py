@@ -9,9 +9,9 @@ from pathlib import Path
 from struct import pack
 
 import pytest
+from tests.acceptor.peers import cpu_seconds, establish, heard
 from tests.acceptor.service import Service
 from tests.acceptor.sessions import status_of
-from tests.acceptor.test_worker import cpu_seconds, establish, heard
 from tests.upper_layer.wire import STORE, associate_rq, p_data, pdv
 
 from dicomd.settings.listener import LimitSettings, ListenerSettings

@@ -1,24 +1,19 @@
 """The acceptor's process: one listener, one epoll loop, helper threads for what blocks.
 
 Rules of the loop: nothing in it waits but epoll; one read a peer a turn; deadlines are looked at
-every ``TICK_S``. Siblings share the listening sockets. A worker that holds more connections than
-its least loaded sibling leaves a new one to that sibling for ``_YIELD_S`` and takes it only if it
-is still there then, so that associations spread and a busy sibling costs an instant at most.
+every ``TICK_S``. Siblings share the listening sockets (``gate``).
 
 Orders and reports are those of ``lifeline``. ``drain`` with the reason ``reload`` lets
 associations go on under the settings they began with; any other drain lets the message under way
 end and aborts at once what is idle. Listening sockets are left alone: they are the supervisor's.
 """
 
-import errno
 import gc
-import os
 import secrets
 import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -28,6 +23,7 @@ import structlog
 from dicomd.acceptor.access import Access, is_network
 from dicomd.acceptor.connection import Clocks, Connection, Surroundings
 from dicomd.acceptor.counters import Counters
+from dicomd.acceptor.gate import Gate
 from dicomd.acceptor.helpers import Helpers
 from dicomd.acceptor.hosts_access import HostsAccess
 from dicomd.acceptor.limits import AssociationLimits
@@ -51,24 +47,10 @@ from dicomd.storage.sink import Receipt
 from dicomd.storage.sinks import open_sink
 
 TICK_S = 0.25
-_YIELD_S = 0.002
-_ACCEPTS_A_TURN = 64
 _BUFFER_BYTES = 256 << 10
 _HELPER_THREADS = 8
-_FULL_PAUSE_S = 0.1
 _FAREWELL_S = 2.0
 """How long peers may take, once we are ending, to read our last word and close."""
-_FULL_LOG_S = 10.0
-_KEEPALIVE = (
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30),
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 60_000),
-    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-)
-"""Set on the listening socket: on Linux accepted sockets have them from there."""
-
 log = structlog.get_logger("dicomd.acceptor")
 
 
@@ -159,11 +141,15 @@ class Worker:
         self._eager: list[Connection] = []
         self._prefix = secrets.token_hex(4)
         self._serial = 0
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._full_logged = -inf
-        self._listening = False
-        self._yielded = False
-        self._listen_at = inf
+        self._gate = Gate(
+            birth.sockets,
+            epoll=self._epoll,
+            clock=clock,
+            siblings_turn=self._siblings_turn,
+            alone=lambda: birth.scoreboard.lightest_load(birth.row) is None,
+            taken=self._take,
+            log=self._log,
+        )
         self._beat_at = 0.0
         self._tick_at = 0.0
         self._drained_by: float | None = None
@@ -173,18 +159,13 @@ class Worker:
 
     def run(self) -> int:
         """The loop."""
-        for listener in self._birth.sockets:
-            listener.setblocking(False)
-            for level, name, value in _KEEPALIVE:
-                if listener.family != socket.AF_UNIX and hasattr(socket, name):
-                    listener.setsockopt(level, getattr(socket, name), value)
         self._epoll.register(self._lifeline.fileno(), select.EPOLLIN)
         self._epoll.register(self._helpers.fileno(), select.EPOLLIN)
-        self._listen()
+        self._gate.open()
         self._note_load()
         self._lifeline.send({"report": "ready"})
         poll, connections, clock = self._epoll.poll, self._connections, self._clock
-        turn = self._birth.turn
+        turn, gate = self._birth.turn, self._gate
         while True:
             for fd, _ in poll(self._patience()):
                 connection = connections.get(fd)
@@ -198,7 +179,10 @@ class Worker:
                     self._serve(connection)
             if turn is not None:
                 turn()
-            if clock() >= self._tick_at and self._tick():
+            now = clock()
+            if now >= gate.opens_at:
+                gate.open()
+            if now >= self._tick_at and self._tick():
                 self._report()
                 return 1 if self._gone else 0
 
@@ -212,7 +196,7 @@ class Worker:
         if self._spool is not None:
             self._spool.close()
         self._epoll.close()
-        os.close(self._spare)
+        self._gate.release()
 
     def _make_services(self) -> Services:
         settings = self._settings
@@ -259,7 +243,7 @@ class Worker:
         """How long epoll may wait, in seconds."""
         if self._eager:
             return 0.0
-        wake_at = min(self._tick_at, self._listen_at)
+        wake_at = min(self._tick_at, self._gate.opens_at)
         return max(0.0, wake_at - self._clock())
 
     def _serve(self, connection: Connection) -> None:
@@ -294,17 +278,12 @@ class Worker:
             self._helpers.finish()
             if self._activity is not None:
                 self._show_activity(self._activity)
-        elif self._listening:
-            for listener in self._birth.sockets:
-                if listener.fileno() == fd:
-                    self._accept(listener)
+        else:
+            self._gate.accept(fd)
 
     def _tick(self) -> bool:
         """Look at the clocks; returns whether the worker is done."""
         now = self._clock()
-        if now >= self._listen_at:
-            self._listen_at = inf
-            self._listen()
         for connection in [c for c in self._connections.values() if c.deadline <= now]:
             try:
                 connection.expire()
@@ -326,23 +305,6 @@ class Worker:
         self._tick_at = min(self._tick_at, now + TICK_S / 5)
         return not self._connections and not self._helpers.unfinished
 
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_ACCEPTS_A_TURN):
-            if not self._yielded and self._siblings_turn():
-                self._yielded = True
-                self._pause(_YIELD_S)
-                return
-            try:
-                sock, address = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                self._yielded = False
-                return
-            except OSError as error:
-                self._no_descriptor(listener, error)
-                return
-            self._yielded = False
-            self._take(sock, address)
-
     def _siblings_turn(self) -> bool:
         lightest = self._scoreboard.lightest_load(self._birth.row)
         return lightest is not None and len(self._connections) > lightest
@@ -358,9 +320,7 @@ class Worker:
             except (OSError, ValueError):
                 sock.close()
                 return
-        while (
-            self._strangers and self._scoreboard.connections() >= self._settings.limits.connections
-        ):
+        if self._strangers and self._scoreboard.connections() >= self._settings.limits.connections:
             oldest = next(iter(self._strangers))
             oldest.session.abandon("too many connections without an association")
             oldest.close()
@@ -373,41 +333,6 @@ class Worker:
         self._scoreboard.set_connections(self._birth.row, len(self._strangers))
         self._note_load()
         self._tick_at = min(self._tick_at, self._clock() + TICK_S)
-
-    def _no_descriptor(self, listener: socket.socket, error: OSError) -> None:
-        """The listener stays readable: without a pause the loop would spin."""
-        if (
-            error.errno in (errno.EMFILE, errno.ENFILE)
-            and self._scoreboard.lightest_load(self._birth.row) is None
-        ):
-            # Nobody else can take the call: refuse it rather than keep it waiting.
-            os.close(self._spare)
-            with suppress(OSError):
-                listener.accept()[0].close()
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        now = self._clock()
-        if now - self._full_logged >= _FULL_LOG_S:
-            self._full_logged = now
-            self._log.error("listener.exhausted", reason=os.strerror(error.errno or 0))
-        self._pause(_FULL_PAUSE_S)
-
-    def _listen(self) -> None:
-        if not self._listening and self._drained_by is None:
-            self._listening = True
-            for listener in self._birth.sockets:
-                self._epoll.register(listener.fileno(), select.EPOLLIN)
-
-    def _pause(self, seconds: float) -> None:
-        """Take no calls for that long."""
-        self._stop_listening()
-        self._listen_at = self._clock() + seconds
-        self._tick_at = min(self._tick_at, self._listen_at)
-
-    def _stop_listening(self) -> None:
-        if self._listening:
-            self._listening = False
-            for listener in self._birth.sockets:
-                self._epoll.unregister(listener.fileno())
 
     def _changed(self, connection: Connection) -> None:
         if connection.established:
@@ -446,8 +371,7 @@ class Worker:
         now = self._clock()
         limit = inf if seconds is None else now + seconds
         self._drained_by = limit if self._drained_by is None else min(limit, self._drained_by)
-        self._listen_at = inf
-        self._stop_listening()
+        self._gate.close()
         self._note_load()
         self._tick_at = 0.0
         if reload:
@@ -461,8 +385,7 @@ class Worker:
     def _end(self, cause: str) -> None:
         """Abort everything now; peers get a moment to hear it."""
         self._limits.stopping = True
-        self._listen_at = inf
-        self._stop_listening()
+        self._gate.close()
         for connection in list(self._connections.values()):
             connection.abort(cause)
         self._ending = True

@@ -65,6 +65,7 @@ class Talk:
 def test_an_association_at_info() -> None:
     assert Talk(20).hear(
         record("log.opened"),
+        record("daemon.starting"),
         record("listener.opened"),
         record("association.requested", 10, **REQUEST),
         record("association.accepted", max_pdu=16384, contexts="1 of 1", **BOUND),
@@ -186,6 +187,7 @@ def test_failures_are_errors() -> None:
 def test_movescu_tells_its_own_association_and_those_it_receives() -> None:
     assert Talk(20, "movescu").hear(
         record("log.opened"),
+        record("daemon.starting"),
         record("listener.opened"),
         record("call.requested", 10),
         record("call.accepted", 10, max_send_pdv=16372),

@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "daemon" / "dicomd"
 LEVELS = {"trace", "debug", "info", "warning", "error", "critical", "exception", "log"}
 EVENT = re.compile(r"[a-z]+\.[a-z_]+")
-COMING = ("job.", "node.", "daemon.starting")
+COMING = ("job.", "node.")
 BESIDES = {"exc_info"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "vocabulary.py")
 

@@ -74,7 +74,8 @@ class DcmtkSpeaker:
         self._table: dict[str, Callable[[Mapping[str, Any], int], Messages]] = {
             "log.opened": self._opened,
             "config.warned": self._warned,
-            "listener.opened": self._listening,
+            "daemon.starting": self._listening,
+            "listener.opened": lambda *_: [],
             "association.requested": self._requested,
             "association.accepted": self._accepted,
             "association.rejected": self._rejected,

@@ -129,6 +129,7 @@ class Supervisor:
         self._logs_started = True
         for warning in settings.warnings:
             log.warning("config.warned", reason=warning)
+        log.info("daemon.starting", version=dicomd.__version__)
         if daemon and os.geteuid() == 0:
             log.warning("daemon.privileged")
         preparation = self._service.prepare(settings, prospect, patience_s=patience_s)
@@ -242,7 +243,7 @@ class Supervisor:
 
     def _go_on_stopping(self) -> None:
         service = self._service
-        if service.has_workers or service.is_alive("requestor", "once"):
+        if service.has_workers or service.calls_out:
             return
         if service.is_alive("indexer"):
             if not service.singletons["indexer"].retired:

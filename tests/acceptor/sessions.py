@@ -8,7 +8,8 @@ import structlog
 from dicomd.acceptor.access import Access
 from dicomd.acceptor.counters import Counters
 from dicomd.acceptor.negotiation import Negotiator, Refusal
-from dicomd.acceptor.session import Services, Session
+from dicomd.acceptor.services import Services
+from dicomd.acceptor.session import Session
 from dicomd.errors import StorageError
 from dicomd.settings.listener import AccessSettings
 from dicomd.storage.sink import Delivery, Instance, Receipt

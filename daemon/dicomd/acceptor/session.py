@@ -12,15 +12,14 @@ that aborts. All else, limits and order above all, is the same in both.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from logging import DEBUG, INFO
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
-from dicomd.acceptor.access import Access
-from dicomd.acceptor.counters import Counters
-from dicomd.acceptor.negotiation import Acceptance, Negotiator, Notice, Refusal
+from dicomd.acceptor.narration import command_facts, command_name, request_facts, shown
+from dicomd.acceptor.negotiation import Acceptance, Notice, Refusal
 from dicomd.acceptor.operation import Dropped, Operation
-from dicomd.acceptor.storage_scp import Reception, Recorder, StorageScp
+from dicomd.acceptor.services import Services
+from dicomd.acceptor.storage_scp import Reception, StorageScp
 from dicomd.acceptor.verification_scp import answer_echo
 from dicomd.dimse import status
 from dicomd.dimse.codec import decode_command, encode_response
@@ -34,8 +33,6 @@ from dicomd.dimse.commands import (
     ResponseReceived,
 )
 from dicomd.errors import RemoteProtocolError
-from dicomd.storage.modality import PREFIXES
-from dicomd.storage.sink import Sink
 from dicomd.upper_layer.association import Association
 from dicomd.upper_layer.events import (
     Aborted,
@@ -50,39 +47,6 @@ from dicomd.upper_layer.framing import announces_dataset
 
 SERVICE_USER = 0  # PS3.8 9.3.8, source of an A-ABORT
 SERVICE_PROVIDER = 2
-
-_SHOWN_CHARACTERS = 64
-"""Values from peers are cut at this length in the log."""
-
-
-class Admission(Protocol):
-    """Who counts associations over all workers (``limits``)."""
-
-    def enter(self, host: str) -> int | Refusal:
-        """A slot for one association more, or why there is none."""
-
-    def leave(self, slot: int) -> None:
-        """The association in that slot has ended."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Services:
-    """What all sessions of a worker share."""
-
-    sink: Sink
-    negotiator: Negotiator
-    access: Access
-    admission: Admission
-    admits_host: Callable[[str], bool] | None
-    """hosts_access(5), when asked for."""
-    counters: Counters
-    submit: Callable[[Callable[[], None], Callable[[], None]], None]
-    """Run the first on a helper thread, then the second on the event loop."""
-    recorder: Recorder | None
-    log: Any
-    negotiation_log: Any
-    max_pdu: int
-    strict: bool
 
 
 class Session:
@@ -264,8 +228,8 @@ class Session:
     def _request(self, event: AssociationRequested) -> None:
         request = event.request
         services = self._services
-        self.calling_ae_title = request.calling_ae_title[:_SHOWN_CHARACTERS]
-        self.called_ae_title = request.called_ae_title[:_SHOWN_CHARACTERS]
+        self.calling_ae_title = shown(request.calling_ae_title)
+        self.called_ae_title = shown(request.called_ae_title)
         facts: dict[str, Any] = {
             "association": self.identity,
             "peer": self.host,
@@ -281,15 +245,7 @@ class Session:
         if self._debug:
             self._log.debug(
                 "association.requested",
-                contexts=[
-                    [context.context_id, context.abstract_syntax, list(context.transfer_syntaxes)]
-                    for context in request.contexts
-                ],
-                roles={uid: list(role) for uid, role in request.roles.items()},
-                max_pdu=request.max_pdu,
-                implementation_class=request.implementation_class_uid,
-                implementation_version=request.implementation_version_name[:_SHOWN_CHARACTERS],
-                application_context=request.application_context,
+                **request_facts(request),
                 **services.negotiator.own_parameters,
             )
         answer = services.negotiator.refuse(request) or services.access.refuse(
@@ -377,7 +333,7 @@ class Session:
             self._bad_command(event, error)
             return
         if self._debug:
-            self._report(command, context_id)
+            self._log.debug("message.received", **command_facts(command, context_id))
         if type(command) is CStoreRequest:
             assert self._storage is not None, "commands come only after the acceptance"
             self._operation_context = context_id
@@ -554,31 +510,3 @@ class Session:
             if self._cut_context:
                 facts["cut_context"] = self._cut_context
             self._log.warning("association.aborted", reason=cause, **facts)
-
-    def _report(self, command: Command, context_id: int) -> None:
-        """``message.received``, at debug level."""
-        facts: dict[str, Any] = {"command": command_name(command), "context": context_id}
-        if isinstance(command, CStoreRequest):
-            facts["sop_class"] = command.sop_class_uid[:_SHOWN_CHARACTERS]
-            facts["sop_instance"] = command.sop_instance_uid[:_SHOWN_CHARACTERS]
-        if isinstance(command, (CStoreRequest, CEchoRequest, OtherRequest)):
-            facts["message_id"] = command.message_id
-        if isinstance(command, CStoreRequest):
-            facts["priority"] = command.priority
-            facts["modality"] = PREFIXES.get(command.sop_class_uid, "")
-        self._log.debug("message.received", **facts)
-
-
-def command_name(command: Command) -> str:
-    """How the log calls a message."""
-    match command:
-        case CStoreRequest():
-            return "C-STORE"
-        case CEchoRequest():
-            return "C-ECHO"
-        case CCancelRequest():
-            return "C-CANCEL"
-        case OtherRequest() | ResponseReceived():
-            return f"{command.command_field:04X}"
-        case _:
-            assert_never(command)

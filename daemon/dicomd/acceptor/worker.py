@@ -28,7 +28,8 @@ from dicomd.acceptor.helpers import Helpers
 from dicomd.acceptor.hosts_access import HostsAccess
 from dicomd.acceptor.limits import AssociationLimits
 from dicomd.acceptor.negotiation import Negotiator
-from dicomd.acceptor.session import Services, Session
+from dicomd.acceptor.services import Services
+from dicomd.acceptor.session import Session
 from dicomd.acceptor.storage_scp import Recorder
 from dicomd.acceptor.tls import build_ssl_context
 from dicomd.errors import DicomdError, StartError

@@ -17,7 +17,7 @@ from dicomd.storage.index import Index
 from dicomd.storage.receipts import ReceiptSpool
 from tests.storage.objects import dataset, instance_of, sink_of, store
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""SHA-256 of files, on a thread of idle priority."""
+"""SHA-256 of files, on a thread of low priority."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import threading
 from dicomd.storage.verification import checksum
 
 _WAITING = 256
+_NICE = 10
 
 
 class Checksums:
@@ -50,8 +51,10 @@ class Checksums:
         self._work.put(None)
 
     def _compute(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # Linux sets it for this thread alone
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        # Linux sets it for this thread alone. Not lower: a thread that holds the interpreter's lock
+        # and is never scheduled would hold up the indexing.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while (item := self._work.get()) is not None and not self._closing:
             path, received_at = item
             try:

@@ -1,7 +1,7 @@
 """The clerk's process: receipts into the index, checksums behind them.
 
 It never stands in the way of a Success: it reads what the acceptors have spooled, a few times a
-second, and computes checksums on a thread that runs only when nobody else wants the processor.
+second, and computes checksums on a thread of low priority.
 ``flush`` among the questions reads everything that is spooled at that moment, then answers.
 """
 

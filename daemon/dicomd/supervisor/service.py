@@ -43,7 +43,6 @@ class Preparation:
     crews: dict[str, Crew] = field(default_factory=dict)
     singletons: dict[str, Role] = field(default_factory=dict)
     """At a first start: those without which it fails. Later they are replaced after the fact."""
-    locked: list[str] = field(default_factory=list)
 
     @property
     def is_ready(self) -> bool:
@@ -82,6 +81,7 @@ class Service:
         self.crews: dict[str, Crew] = {}
         self.old_crews: list[Crew] = []
         self.singletons: dict[str, Role] = {}
+        self.old_requestors: list[Role] = []
         self._successors: dict[str, Role] = {}
         self.generation = 0
 
@@ -112,7 +112,7 @@ class Service:
             ]
             planned = None if first else plan(self.settings, settings, replaced=replaced)
             preparation = Preparation(settings=settings, plan=planned, prospect=prospect)
-            preparation.locked = self._stores.lock(settings, patience_s=patience_s)
+            self._stores.lock(settings, patience_s=patience_s)
         except BaseException:
             self._sockets.abandon(prospect)
             raise
@@ -135,6 +135,11 @@ class Service:
             ):
                 if role is not None:
                     preparation.singletons[role.name] = role
+        elif planned is not None and planned.requestor:
+            # It waits, by a lock of its own, until the one before has ended what it had begun.
+            requestor = self._requestor_role(settings)
+            if requestor is not None:
+                preparation.singletons[requestor.name] = requestor
         return preparation
 
     def bear(self, preparation: Preparation) -> None:
@@ -156,9 +161,14 @@ class Service:
         opened, closed = self._sockets.commit(preparation.prospect)
         self.settings = settings
         self._stores.keep(settings, self._directories_in_use())
-        self.singletons.update(preparation.singletons)
         changed = preparation.plan
-        if first or (changed is not None and changed.requestor):
+        if changed is not None and changed.requestor and "requestor" in self.singletons:
+            before = self.singletons.pop("requestor")
+            self.old_requestors.append(before)
+            self._children.dismiss(before, seconds=RELOAD_DRAIN_S, reason="reload")
+        self.singletons.update(preparation.singletons)
+        if first:
+            # Not having its database must not keep a first start from receiving.
             self._replace("requestor", self._requestor_role(settings))
         if changed is not None and changed.indexer:
             self._replace("indexer", self._indexer_role(settings))
@@ -167,13 +177,14 @@ class Service:
         return opened, closed
 
     def abandon(self, preparation: Preparation) -> None:
-        """Undo a preparation: its workers end, its sockets close, its stores are let go."""
+        """Undo a preparation: its workers end, its sockets close, its stores are let go. A worker
+        may have taken a call already: that one goes on to its end."""
         for crew in preparation.crews.values():
-            self._dismiss_crew(crew, seconds=0, reason="reload")
+            self._dismiss_crew(crew, seconds=RELOAD_DRAIN_S, reason="reload")
         for role in preparation.singletons.values():
             self._children.dismiss(role, seconds=0, reason="reload")
         self._sockets.abandon(preparation.prospect)
-        self._stores.release(preparation.locked)
+        self._stores.keep(self.settings, self._directories_in_use())
 
     def employ_once(self) -> None:
         """Fork the one retrieval of ``dicomd move``."""
@@ -199,6 +210,8 @@ class Service:
                 self._children.dismiss(role, seconds=seconds, reason="stop")
         for name in ("requestor", "once"):
             self.dismiss_singleton(name, seconds=seconds)
+        for role in self.old_requestors:
+            self._children.dismiss(role, seconds=seconds, reason="stop")
 
     def dismiss_singleton(self, name: str, *, seconds: float | None) -> None:
         """Stop one of the others."""
@@ -209,6 +222,12 @@ class Service:
     def is_alive(self, *names: str) -> bool:
         """Whether one of these singletons has a process."""
         return any(role.child is not None for name in names if (role := self.singletons.get(name)))
+
+    @property
+    def calls_out(self) -> bool:
+        """Whether any process is left that calls peers."""
+        old = any(role.child is not None for role in self.old_requestors)
+        return old or self.is_alive("requestor", "once")
 
     @property
     def has_workers(self) -> bool:
@@ -232,6 +251,9 @@ class Service:
                 self.old_crews.remove(crew)
                 crews.dissolve(crew)
                 self._stores.keep(self.settings, self._directories_in_use())
+        if role in self.old_requestors:
+            self.old_requestors.remove(role)
+            return
         successor = self._successors.pop(role.name, None)
         if successor is not None and role.retired:
             self.singletons[role.name] = successor

@@ -133,7 +133,7 @@ class ListeningSockets:
             self._own.discard(place)
             for sock in socks:
                 if not self._is_inherited(sock):
-                    sock.close()
+                    _shut(sock)
         prospect.opened.clear()
 
     def held(self, place: Place) -> tuple[socket.socket, ...]:

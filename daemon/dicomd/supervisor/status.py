@@ -83,7 +83,10 @@ def build(
     workers = [_worker(child, now) for child in children]
     healthy = all(item["serving"] for item in listeners.values())
     indexer = [child for child in children if child.role.kind == "indexer"]
-    requestor = [child for child in children if child.role.kind in ("requestor", "once")]
+    requestor = sorted(
+        (child for child in children if child.role.kind in ("requestor", "once")),
+        key=lambda child: -child.role.generation,
+    )
     return {
         "version": dicomd.__version__,
         "pid": pid,
@@ -111,10 +114,7 @@ def build(
         },
         "index": dict(indexer[0].counters) if indexer else None,
         "requestor": {"counters": dict(requestor[0].counters)} if requestor else None,
-        "jobs": next(
-            (answers[child.pid] for child in requestor if child.pid in answers),
-            [] if service.settings.retrievals else None,
-        ),
+        "jobs": _jobs(service, requestor, answers),
         "metrics": service.addresses(METRICS),
         "reload": record.last_reload.as_dict() if record.last_reload else None,
         "reloads": dict(record.reloads),
@@ -205,6 +205,19 @@ def _listener(
         "associations_limit": settings.limits.associations,
         "counters": _counters(name, children, record),
     }
+
+
+def _jobs(
+    service: Service, requestors: Sequence[Child], answers: Mapping[int, Any]
+) -> list[Any] | None:
+    """The jobs as the newest requestor that answers knows them; None when there are none."""
+    if not service.settings.retrievals:
+        return None
+    for child in requestors:
+        answer = answers.get(child.pid)
+        if isinstance(answer, Mapping):
+            return list(answer.get("jobs") or ())
+    return []
 
 
 def _worker(child: Child, now: float) -> dict[str, Any]:

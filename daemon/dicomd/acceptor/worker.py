@@ -27,6 +27,7 @@ from dicomd.acceptor.gate import Gate
 from dicomd.acceptor.helpers import Helpers
 from dicomd.acceptor.hosts_access import HostsAccess
 from dicomd.acceptor.limits import AssociationLimits
+from dicomd.acceptor.names import PeerNames
 from dicomd.acceptor.negotiation import Negotiator
 from dicomd.acceptor.services import Services
 from dicomd.acceptor.session import Session
@@ -112,6 +113,7 @@ class Worker:
         self._limits = AssociationLimits(birth.scoreboard, birth.row, settings.limits)
         self._ssl_context = None if settings.tls is None else build_ssl_context(settings.tls)
         self._helpers = Helpers(name=f"{birth.name}-helper", threads=_HELPER_THREADS, log=self._log)
+        self._name_helpers = Helpers(name=f"{birth.name}-names", threads=1, log=self._log)
         limit = settings.limits.object_size
         self._sink = open_sink(
             birth.store,
@@ -142,6 +144,9 @@ class Worker:
         self._eager: list[Connection] = []
         self._prefix = secrets.token_hex(4)
         self._serial = 0
+        # dcmrecv's words name the peer by themselves, in the log writer.
+        wants_names = settings.host_names and settings.implementation == "dicomd"
+        self._names = PeerNames(self._name_helpers, clock=clock) if wants_names else None
         self._gate = Gate(
             birth.sockets,
             epoll=self._epoll,
@@ -162,6 +167,7 @@ class Worker:
         """The loop."""
         self._epoll.register(self._lifeline.fileno(), select.EPOLLIN)
         self._epoll.register(self._helpers.fileno(), select.EPOLLIN)
+        self._epoll.register(self._name_helpers.fileno(), select.EPOLLIN)
         self._gate.open()
         self._note_load()
         self._lifeline.send({"report": "ready"})
@@ -193,6 +199,7 @@ class Worker:
             connection.close()
         self._scoreboard.set_load(self._birth.row, None)
         self._helpers.close()
+        self._name_helpers.close()
         self._sink.close()
         if self._spool is not None:
             self._spool.close()
@@ -279,6 +286,8 @@ class Worker:
             self._helpers.finish()
             if self._activity is not None:
                 self._show_activity(self._activity)
+        elif fd == self._name_helpers.fileno():
+            self._name_helpers.finish()
         else:
             self._gate.accept(fd)
 
@@ -328,6 +337,8 @@ class Worker:
         self._counters.connections += 1
         self._serial += 1
         session = Session(self._services, identity=f"{self._prefix}-{self._serial:x}", host=host)
+        if self._names is not None:
+            session.host_name = self._names.name_of(host)
         connection = Connection(self._around, sock, session, host)
         self._connections[connection.fd] = connection
         self._strangers[connection] = None

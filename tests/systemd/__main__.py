@@ -166,7 +166,7 @@ def socket_activation(machine: Machine) -> None:
     """With the socket unit callers wait in the backlog during a restart; none is refused."""
     good = machine.read(CONFIG)
     machine.sh("systemctl stop dicomd")
-    machine.write(CONFIG, re.sub(r"port: 11112 *\n", "socket: dicomd\n", good))
+    machine.write(CONFIG, re.sub(r" *address:.*\n *port: 11112 *\n", "    socket: dicom\n", good))
     machine.sh("systemctl start dicomd.socket")
     machine.sh("systemctl start dicomd")
     wait_active(machine)

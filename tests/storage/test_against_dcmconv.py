@@ -149,9 +149,10 @@ def test_every_kind_of_file_is_written_in_each_form(tmp_path: Path, form: str) -
 FIRST = uid(0x00080016, CT) + uid(0x00080018, "1.2.3")
 INNER = uid(0x00081150, CT) + uid(0x00081155, "1.2.3.4")
 CRAFTED = {
-    "odd, unsorted, twice": element(0x00100010, "PN", b"A^B")
+    "odd, unsorted, twice": element(0x00100010, "PN", b"A^BB")
     + FIRST
-    + element(0x00080060, "CS", b"CTX")
+    + element(0x00091001, "OB", b"abc")
+    + element(0x00080060, "CS", b"CT")
     + element(0x00080060, "CS", b"MR"),
     "nested": FIRST
     + sequence(
@@ -190,3 +191,10 @@ def test_crafted_data_sets_are_written_in_each_form(tmp_path: Path, form: str) -
         kept = Path(store(bare, data, instance_of()).path)
         paths.append(kept.rename(tmp_path / name))
     assert_all_same(tmp_path, paths, options, settings)
+
+
+def test_an_odd_text_is_padded_with_a_blank(tmp_path: Path) -> None:
+    """PS3.5 6.2; DCMTK pads a text that it has not looked at with a zero byte."""
+    data = FIRST + element(0x00080060, "CS", b"CTX")
+    kept = store(sink_of(tmp_path, rewrite=MOVESCU_REWRITE, durability="none"), data)
+    assert Path(kept.path).read_bytes().endswith(b"CS\x04\x00CTX ")

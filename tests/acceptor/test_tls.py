@@ -229,7 +229,6 @@ def test_revoked_certificates_are_refused(papers: Papers, tmp_path: Path) -> Non
     [
         ({"certificate": ""}, "certificate"),
         ({"certificate": "/no/such/file"}, "/no/such/file"),
-        ({"ca": ""}, "ca"),
         ({"ca": "/no/such/ca"}, "/no/such/ca"),
         ({"crl": "/no/such/crl"}, "/no/such/crl"),
         ({"key_password_file": "/no/such/password"}, "/no/such/password"),
@@ -238,6 +237,24 @@ def test_revoked_certificates_are_refused(papers: Papers, tmp_path: Path) -> Non
 def test_faults_name_the_file_or_key(papers: Papers, changes: dict[str, str], named: str) -> None:
     with pytest.raises(StartError, match=named):
         build_ssl_context(replace(papers.settings, **changes))  # type: ignore[arg-type]  # text fields by name
+
+
+def test_without_authorities_every_caller_is_refused(papers: Papers, tmp_path: Path) -> None:
+    listener = ListenerSettings(tls=replace(papers.settings, ca=""))
+    with Service(tmp_path, listener=listener) as service:
+        assert storescu(service, papers, "+tls", *papers.client) != 0
+
+
+def test_further_authorities_count_too(papers: Papers, tmp_path: Path) -> None:
+    tls = replace(papers.settings, ca="", further_authorities=(papers.settings.ca,))
+    with Service(tmp_path, listener=ListenerSettings(tls=tls)) as service:
+        assert storescu(service, papers, "+tls", *papers.client) == 0
+
+
+def test_a_chain_without_its_lists_is_refused(papers: Papers, tmp_path: Path) -> None:
+    listener = ListenerSettings(tls=replace(papers.settings, crl_check="chain"))
+    with Service(tmp_path, listener=listener) as service:
+        assert storescu(service, papers, "+tls", *papers.client) != 0
 
 
 def test_a_slot_is_free_again_after_a_tls_association(papers: Papers, tmp_path: Path) -> None:

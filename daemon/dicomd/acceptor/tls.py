@@ -124,27 +124,29 @@ def _load_own(context: ssl.SSLContext, settings: TlsSettings) -> None:
 
 
 def _load_authorities(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    if not settings.ca:
-        if settings.client_certificate != "none":
-            raise StartError(
-                "tls: ca: needed to check client certificates; name a file or a folder, or set"
-                " client_certificate: none"
-            )
-        return
-    try:
-        for path in _authority_files(settings.ca):
-            if settings.form == "der":
-                context.load_verify_locations(cadata=path.read_bytes())
-            else:
-                context.load_verify_locations(cafile=path)
-    except (OSError, ValueError) as error:
-        raise StartError(f"tls: ca: {settings.ca}: {_words(error)}") from error
+    """With none named nobody's certificate is good: who requires one refuses every caller."""
+    for name in filter(None, (settings.ca, *settings.further_authorities)):
+        try:
+            for path in _authority_files(name):
+                _load_authority(context, path, settings.form)
+        except (OSError, ValueError) as error:
+            raise StartError(f"tls: ca: {name}: {_words(error)}") from error
     if settings.crl:
         try:
             context.load_verify_locations(cafile=settings.crl)
         except (OSError, ValueError) as error:
             raise StartError(f"tls: crl: {settings.crl}: {_words(error)}") from error
+    if settings.crl_check == "chain":
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    elif settings.crl or settings.crl_check:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def _load_authority(context: ssl.SSLContext, path: Path, form: str) -> None:
+    if form == "der":
+        context.load_verify_locations(cadata=path.read_bytes())
+    else:
+        context.load_verify_locations(cafile=path)
 
 
 def _authority_files(name: str) -> Iterator[Path]:

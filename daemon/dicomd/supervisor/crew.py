@@ -190,7 +190,14 @@ def _digest(tls: TlsSettings | None) -> str:
     if tls is None:
         return ""
     digest = hashlib.sha256()
-    for name in (tls.certificate, tls.key, tls.key_password_file, tls.ca, tls.crl):
+    for name in (
+        tls.certificate,
+        tls.key,
+        tls.key_password_file,
+        tls.ca,
+        tls.crl,
+        *tls.further_authorities,
+    ):
         for path in _files(name):
             digest.update(os.fsencode(path) + b"\0")
             try:

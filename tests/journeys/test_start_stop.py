@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import socket
 import time
@@ -197,6 +198,8 @@ def test_killed_supervisor_leaves_nothing_and_the_next_starts_at_once(tmp_path: 
     with running(tmp_path, listeners=listeners) as daemon:
         association = daemon.call(port)
         association.begin(7)
+        incoming = daemon.objects / ".incoming"
+        wait_until(lambda: list(incoming.glob("*.part")), "the object to begin")
         family = descendants(daemon.pid)
         daemon.signal(signal.SIGKILL)
         daemon.wait()
@@ -208,6 +211,33 @@ def test_killed_supervisor_leaves_nothing_and_the_next_starts_at_once(tmp_path: 
         again = daemon.call(port)
         assert again.store(8) == 0
         again.release()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_becomes_the_user_that_is_named(tmp_path: Path) -> None:
+    entry = pwd.getpwnam("nobody")
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and str(folder).count("/") > 1:
+            folder.chmod(0o755)
+    daemon = Daemon(tmp_path, user="nobody")
+    os.chown(daemon.objects, entry.pw_uid, entry.pw_gid)
+    os.chown(tmp_path, entry.pw_uid, entry.pw_gid)
+    try:
+        daemon.start()
+        for pid in (daemon.pid, *descendants(daemon.pid)):
+            status = Path(f"/proc/{pid}/status").read_text()
+            (line,) = [line for line in status.splitlines() if line.startswith("Uid:")]
+            assert set(line.split()[1:]) == {str(entry.pw_uid)}
+        assert not daemon.events("daemon.privileged")
+        assert daemon.socket.stat().st_uid == entry.pw_uid
+        association = daemon.call()
+        assert association.store(1) == 0
+        association.release()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert not daemon.socket.exists()
+    finally:
+        daemon.end()
 
 
 def test_children_hold_no_descriptor_that_is_not_theirs(tmp_path: Path) -> None:

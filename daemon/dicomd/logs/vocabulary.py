@@ -7,7 +7,7 @@ logs a new event adds its row. Names are dotted, past tense and stable.
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["own", "peer", "uid", "path", "patient", "text"]
+Kind = Literal["own", "peer", "class", "uid", "path", "patient", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,9 @@ class Event:
 class Key:
     """One key. ``kind`` says who wrote the value and what it may give away.
 
-    own: written by dicomd. peer: sent by a peer, cut at 64 characters. uid: a UID, hashed or left
-    out as ``identifiers`` says. path: a path; UIDs in it are treated as such. patient: identifies
+    own: written by dicomd. peer: sent by a peer, cut at 64 characters. class: a UID of the standard
+    or of a maker. uid: a UID of an object, hashed or left out as ``identifiers`` says; what should
+    be a UID and is none is always hashed, since it may be anything. path: a path; UIDs in it are treated as such. patient: identifies
     a patient; hashed unless ``identifiers: show``. text: own words, may be long.
     """
 
@@ -42,6 +43,8 @@ EVENTS: tuple[Event, ...] = (
     Event("daemon.privileged", "warning", "runs as root and `user:` is not set"),
     Event("config.reloaded", "info", "new settings are in force; `changes` says which"),
     Event("config.rejected", "error", "a fault in the files; the old settings stay in force"),
+    Event("reload.failed", "error", "a fault of ours at a reload; the old settings stay in force"),
+    Event("supervisor.failed", "error", "a fault of ours in the supervisor, which goes on"),
     Event("config.warned", "warning", "a doubtful place in a file that is used nevertheless"),
     Event("listener.opened", "info", "a listener takes calls"),
     Event("listener.closed", "info", "a listener takes no more calls"),
@@ -128,11 +131,11 @@ KEYS: tuple[Key, ...] = (
     Key("called_ae", "peer", "called AE title"),
     Key("context", "own", "presentation context id"),
     Key("contexts", "own", "presentation contexts, with what became of each"),
-    Key("sop_class", "peer", "SOP class UID"),
+    Key("sop_class", "class", "SOP class UID"),
     Key("sop_instance", "uid", "SOP instance UID"),
     Key("study", "uid", "study instance UID"),
     Key("series", "uid", "series instance UID"),
-    Key("transfer_syntax", "peer", "transfer syntax UID"),
+    Key("transfer_syntax", "class", "transfer syntax UID"),
     Key("bytes", "own", "size in bytes"),
     Key("seconds", "own", "duration in seconds"),
     Key("status", "own", "DIMSE status, four hexadecimal digits"),
@@ -143,9 +146,9 @@ KEYS: tuple[Key, ...] = (
     Key("certificate", "peer", "common name of the peer's TLS certificate"),
     Key("roles", "peer", "proposed roles (SCU, SCP) by SOP class"),
     Key("max_pdu", "peer", "the peer's maximum length; 0 is no limit"),
-    Key("implementation_class", "peer", "the peer's implementation class UID"),
+    Key("implementation_class", "class", "the peer's implementation class UID"),
     Key("implementation_version", "peer", "the peer's implementation version name"),
-    Key("application_context", "peer", "application context name of a request"),
+    Key("application_context", "class", "application context name of a request"),
     Key("results", "own", "what became of each presentation context: id, result, transfer syntax"),
     Key("result", "own", "result of an A-ASSOCIATE-RJ: 1 permanent, 2 transient"),
     Key("source", "own", "source of an A-ASSOCIATE-RJ"),

@@ -55,6 +55,10 @@ class Reloading:
         except DicomdError as error:
             self.reject(faults_of(error))
             return False
+        except Exception as error:  # nothing that a reload meets may end the service
+            log.exception("reload.failed")
+            self.reject((Fault("", 0, 0, f"a fault of ours: {type(error).__name__}"),))
+            return False
         self._service.bear(self.preparation)
         return True
 
@@ -68,6 +72,9 @@ class Reloading:
                 "error": "the configuration would be refused",
                 "faults": [str(fault) for fault in faults_of(error)],
             }
+        except Exception as error:  # as in begin
+            log.exception("reload.failed")
+            return {"ok": False, "error": f"a fault of ours: {type(error).__name__}"}
         return {"ok": True, "result": planned.as_dict()}
 
     def ended(self, planned: ReloadPlan) -> None:

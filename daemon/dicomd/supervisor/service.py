@@ -9,6 +9,7 @@ drain and swaps the rest; if anything fails, ``abandon`` undoes it and nobody ha
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 
 import structlog
 
@@ -84,6 +85,12 @@ class Service:
         self.old_requestors: list[Role] = []
         self._successors: dict[str, Role] = {}
         self.generation = 0
+
+    def import_ahead(self, settings: DaemonSettings) -> None:
+        """Import what children will need, so that they share it, and before a change of user that
+        could put it out of reach. dbos alone is left to the process that uses it."""
+        if settings.state_directory and settings.index.enabled:
+            import_module("dicomd.indexer.worker")
 
     def open_sockets(self, settings: DaemonSettings, *, patience_s: float = 0.0) -> Prospect:
         """Open the sockets that are missing; StartError when one cannot be had."""
@@ -344,7 +351,7 @@ def _metrics_place(settings: DaemonSettings) -> Place | None:
 
 
 def _keep_index(settings: DaemonSettings, lifeline: Lifeline) -> int:
-    """The clerk's birth; imported in its own process, for sqlite3 is of no use to others."""
+    """The clerk's birth. Tools have no clerk, and no use for its imports."""
     from dicomd.indexer import worker
 
     return worker.run(worker.IndexerBirth(settings=settings, lifeline=lifeline))

@@ -120,6 +120,7 @@ class Supervisor:
             self._control.open(sock, settings.control_socket)
         prospect = self._service.open_sockets(settings, patience_s=patience_s)
         try:
+            self._service.import_ahead(settings)
             process.drop_privileges(settings.user, settings.group)
             logs = prepare_logs(settings)
         except BaseException:
@@ -139,7 +140,10 @@ class Supervisor:
 
     def _turn(self) -> None:
         for key, mask in self._selector.select(self._children.due_in()):
-            key.data(mask)
+            try:
+                key.data(mask)
+            except Exception:  # the one place of this loop that catches broadly
+                log.exception("supervisor.failed")
         self._children.turn()
         self._sockets.turn()
         self._logs.turn()

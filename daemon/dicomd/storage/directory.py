@@ -216,13 +216,19 @@ class DirectoryDelivery:
         sink = self._sink
         if sink.blocking:
             return True
-        rewrite = sink.settings.rewrite
-        if rewrite is not None and isinstance(self._inspection, ElementWalker):
-            return rewriting.is_wanted(
-                rewrite, self._instance.transfer_syntax_uid, self._inspection.seen
-            )
-        return rewrite is not None or (
+        return self._may_rewrite() or (
             sink.settings.duplicates != "overwrite" and self._written > _MUCH_BYTES
+        )
+
+    def _may_rewrite(self) -> bool:
+        """Whether the data set is not as the settings want it, or has to be inflated to know."""
+        settings = self._sink.settings.rewrite
+        if settings is None:
+            return False
+        if not isinstance(self._inspection, ElementWalker):
+            return self._inspection is not None
+        return rewriting.is_wanted(
+            settings, self._instance.transfer_syntax_uid, self._inspection.seen
         )
 
     def write(self, spans: Sequence[memoryview]) -> None:
@@ -298,9 +304,11 @@ class DirectoryDelivery:
             trailing = inspection.trailing_bytes if isinstance(inspection, ElementWalker) else 0
             warnings = sink.rules.check_sound(inspection.fault, trailing)
             warnings += sink.rules.check_uids(instance, values)
-            if not sink.rules.bit_preserving:
+            if not sink.rules.bit_preserving and (warnings or self._may_rewrite()):
                 self._rewrite(inspection, values, trailing)
-        parts = sink.subfolders.parts(instance, values, datetime.now().astimezone().date())
+        parts: tuple[str, ...] = ()
+        if sink.subfolders.kind != "none":
+            parts = sink.subfolders.parts(instance, values, datetime.now().astimezone().date())
         if sink.durable:
             os.fdatasync(self._descriptor)
         # Some file systems report a failed write only here: so before the name, not after.

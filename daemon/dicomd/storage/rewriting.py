@@ -5,6 +5,7 @@ data set is rewritten, from the temporary file into a second one. Deflated data 
 into a file that has no name first, since lengths and order can only be seen there.
 """
 
+import functools
 import os
 from dataclasses import dataclass
 
@@ -32,10 +33,15 @@ def is_wanted(settings: RewriteSettings, transfer_syntax_uid: str, seen: int) ->
     """Whether a data set that holds this would be written otherwise than it came."""
     if target_syntax(settings, transfer_syntax_uid) != transfer_syntax_uid:
         return True
-    unwanted = int(_ALWAYS)
     if settings.group_lengths == "add" or settings.padding == "pad":
         return True
-    unwanted |= Seen.GROUP_LENGTH
+    return bool(seen & _unwanted(settings))
+
+
+@functools.lru_cache(maxsize=64)
+def _unwanted(settings: RewriteSettings) -> int:
+    """Flags of what would be written otherwise."""
+    unwanted = int(_ALWAYS | Seen.GROUP_LENGTH)
     unwanted |= (
         Seen.UNDEFINED_LENGTH if settings.sequence_lengths == "explicit" else Seen.EXPLICIT_LENGTH
     )
@@ -43,7 +49,7 @@ def is_wanted(settings: RewriteSettings, transfer_syntax_uid: str, seen: int) ->
         unwanted |= Seen.TRAILING_PADDING
     if not settings.new_vrs:
         unwanted |= Seen.NEW_VR
-    return bool(seen & unwanted)
+    return unwanted
 
 
 def rewrite(

@@ -31,6 +31,10 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own shape
 
 
+_MOST_VALUES = 200_000
+"""Far more than a configuration has; aliases of aliases would fill the memory."""
+
+
 @dataclass(slots=True)
 class Document:
     """A YAML document as plain values. ``marks`` and ``key_marks`` are filled while it is read."""
@@ -71,13 +75,18 @@ def load_yaml(text: str, file: str) -> Document:
         raise ConfigError([Fault(file, line, 0, what)]) from error
     except yaml.YAMLError as error:
         raise ConfigError([Fault(file, 0, 0, f"not YAML: {error}")]) from error
+    except RecursionError as error:
+        raise ConfigError([Fault(file, 0, 0, "nested too deeply")]) from error
     document = Document(file)
     if root is None:
         document.data = {}
         document.marks[()] = (1, 1)
         return document
     faults: list[Fault] = []
-    document.data = _value(root, (), document, faults, [])
+    try:
+        document.data = _value(root, (), document, faults, [])
+    except RecursionError as error:
+        raise ConfigError([Fault(file, 0, 0, "nested too deeply")]) from error
     if faults:
         raise ConfigError(sorted(faults))
     return document
@@ -104,6 +113,8 @@ def _value(
 ) -> Any:
     place = (node.start_mark.line + 1, node.start_mark.column + 1)
     document.marks[path] = place
+    if len(document.marks) > _MOST_VALUES:
+        raise ConfigError([Fault(document.file, *place, "too many values; aliases multiply them")])
     if any(node is other for other in above):
         faults.append(Fault(document.file, *place, "an alias of the value that it stands in"))
         return None

@@ -30,6 +30,10 @@ bench: $(VENV)/.test peers
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz
 
+# What takes minutes: 200 reloads in 60 s under load.
+soak: $(VENV)/.test
+	$(BIN)/python -m tests.soak_reload
+
 # The peers that the tests talk to: DCMTK's tools and Orthanc, real ones.
 .PHONY: peers
 peers:

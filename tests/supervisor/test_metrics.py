@@ -55,7 +55,7 @@ def metrics() -> list[str]:
         "dicomd_start_time_seconds 1000.0",
         'dicomd_associations{listener="one"} 2.0',
         'dicomd_connections{listener="one"} 3.0',
-        'dicomd_associations_total{listener="one"} 4.0',
+        'dicomd_associations_accepted_total{listener="one"} 4.0',
         'dicomd_associations_rejected_total{listener="one"} 1.0',
         'dicomd_associations_aborted_total{listener="one"} 1.0',
         'dicomd_objects_total{listener="one",status="0000"} 10.0',
@@ -81,6 +81,14 @@ def test_every_metric_has_a_help_line() -> None:
     names = {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")}
     helped = {line.split(" ")[2] for line in lines if line.startswith("# HELP")}
     assert names <= helped
+
+
+def test_no_two_families_share_a_name_in_either_format() -> None:
+    for accept in ("", "application/openmetrics-text; version=1.0.0"):
+        _, _, body = answer("/metrics", accept, STATUS)
+        lines = body.decode().splitlines()
+        names = [line.split(" ")[2] for line in lines if line.startswith("# TYPE")]
+        assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ class DaemonSettings:
     """Drop to this user after binding; empty: stay who we are."""
     group: str = ""
     drain_timeout: Seconds = 30.0
-    """How long running associations may go on after SIGTERM, and an old generation after a
-    reload."""
+    """How long objects under way may take to end after SIGTERM. After a reload running
+    associations go on to their end, bounded by their own clocks."""
     listeners: dict[str, ListenerSettings] = field(default_factory=dict)
     stores: dict[str, StoreSettings] = field(default_factory=dict)
     remotes: dict[str, RemoteSettings] = field(default_factory=dict)

@@ -32,7 +32,7 @@ _ANSWER_S = 4.0
 """Longer than the supervisor waits for its children."""
 
 COUNTERS = (
-    ("associations", "dicomd_associations_total", "Associations accepted"),
+    ("associations", "dicomd_associations_accepted_total", "Associations accepted"),
     ("rejected", "dicomd_associations_rejected_total", "Associations rejected"),
     ("aborted", "dicomd_associations_aborted_total", "Associations that ended with an abort"),
     ("bytes", "dicomd_received_bytes_total", "Bytes of objects stored"),

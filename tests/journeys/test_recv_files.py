@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pydicom.data
 import pytest
+import trustme
 from tests.journeys.peers import (
     Receiver,
+    Sender,
     asconfig,
     dcmtk,
     small_data_set,
@@ -160,8 +163,6 @@ class Again:
     def stored_line(self) -> str:
         """What it logs about an object that it stores."""
         wait_until(lambda: "starting service" in self.log.read_text(), "start")
-        import pydicom.data
-
         file = pydicom.data.get_testdata_file("CT_small.dcm")
         sent: list[int] = []
 
@@ -290,3 +291,58 @@ def test_nothing_is_left_beside_the_objects(recv: Receiver) -> None:
     recv.process.wait(DEADLINE_S)
     assert sorted(os.listdir(recv.objects)) == ["CT.1.2.3", "UNKNOWN.1.2.4"]
     assert sorted(os.listdir(recv.folder)) == ["log", "objects"]
+
+
+def test_hup_without_the_log_configuration_changes_nothing(start: Start, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    file = tmp_path / "logger.cfg"
+    file.write_text(
+        "log4cplus.rootLogger = INFO, file\n"
+        "log4cplus.appender.file = log4cplus::FileAppender\n"
+        f"log4cplus.appender.file.File = {lines}\n"
+    )
+    with Plain(tmp_path, start.profile, "-lc", str(file)) as receiver:
+        wait_until(lambda: lines.exists() and "starting service" in lines.read_text(), "start")
+        file.unlink()
+        receiver.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "--log-config" in lines.read_text(), "the refusal in the log")
+        with Sender(receiver.port) as sender:
+            assert sender.associate(CONTEXTS).startswith("accepted")
+            assert sender.store(store_rq("1.2.3"), small_data_set("1.2.3")) == "0000"
+        receiver.process.terminate()
+        assert receiver.process.wait(DEADLINE_S) == 0
+
+
+def test_tls_as_the_options_of_dcmrecv_say(start: Start, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    (tmp_path / "ca").write_bytes(authority.cert_pem.bytes())
+    for name in ("ours", "theirs"):
+        papers = authority.issue_cert("localhost")
+        (tmp_path / f"{name}.key").write_bytes(papers.private_key_pem.bytes())
+        (tmp_path / f"{name}.crt").write_bytes(papers.cert_chain_pems[0].bytes())
+    own = ("+tls", str(tmp_path / "ours.key"), str(tmp_path / "ours.crt"))
+    other = ("+tls", str(tmp_path / "theirs.key"), str(tmp_path / "theirs.crt"))
+    authorities = ("+cf", str(tmp_path / "ca"))
+    file = pydicom.data.get_testdata_file("CT_small.dcm")
+    with start("dicomd", *own, *authorities) as receiver:
+        place = ("localhost", receiver.port, file)
+        assert dcmtk("storescu", *other, *authorities, *place).returncode == 0
+        assert dcmtk("storescu", "+tla", "-ic", *place).returncode != 0
+        assert dcmtk("storescu", *place).returncode != 0
+        assert len(receiver.files()) == 1
+
+
+class Plain:
+    """A `dicomd recv` without -v. A context manager."""
+
+    def __init__(self, folder: Path, profile: Path, *options: str) -> None:
+        self.port = free_port()
+        given = ["-xf", str(profile), "Test", *options, str(self.port)]
+        self.process = subprocess.Popen(command("recv", *given), cwd=folder, env=environment())
+
+    def __enter__(self) -> "Plain":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.terminate()
+        self.process.wait(DEADLINE_S)

@@ -42,6 +42,8 @@ from dicomd.storage.value_representations import (
 PIXEL_REPRESENTATION = 0x00280103
 MOST_UNSORTED = 65536
 """Elements of one level that is out of order; a level with more is refused."""
+MOST_LENGTHS = 8 << 20
+"""Lengths that are noted at once, four bytes each; a data set that needs more is refused."""
 _SHORT_MOST = 0xFFFE
 _FRAGMENTED = frozenset({b"OB", b"OW"})
 
@@ -313,6 +315,8 @@ class Rewriting:
         slot = self._next_slot
         self._next_slot += 1
         if self._measuring:
+            if slot >= MOST_LENGTHS:
+                raise CannotRewriteError("too many sequences, items and groups")
             self._lengths.append(0)
         return slot
 

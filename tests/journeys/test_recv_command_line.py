@@ -41,12 +41,14 @@ class Told:
 class TakenPort:
     """In the supervisor's place: everything is loaded, then the port turns out to be taken."""
 
+    number = errno.EADDRINUSE
+
     def __init__(self, load: Callable[[], DaemonSettings]) -> None:
         self._load = load
 
     def run(self) -> int:
         self._load()
-        raise BindError("port", OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
+        raise BindError("port", OSError(self.number, os.strerror(self.number)))
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +305,16 @@ def test_real_process_exits_64_when_the_port_is_taken(folder: Path, taken_port: 
         check=False,
     )
     assert told(ended.returncode, ended.stderr) == theirs(folder, ["-v", taken_port])
+
+
+def test_a_privileged_port_is_refused_in_dcmrecvs_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TakenPort, "number", errno.EACCES)
+    assert ours(folder, ["80"], monkeypatch).lines[1:] == (
+        "E: No privileges to open this network port (80)",
+        "F: cannot start SCP and listen on port 80: Insufficient port privileges",
+    )
 
 
 def test_called_as_dcmrecv_it_acts_as_dcmrecv(folder: Path, taken_port: str) -> None:

@@ -6,6 +6,7 @@ with every SIGHUP. Different by design: many associations at once, no partial fi
 for what is on disk, and SIGTERM lets associations end and exits 0.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -196,9 +197,7 @@ def _serve(line: CommandLine, log: ToolLog) -> int:
         report(log, [*_opening(options)[:-1], *error.lines])
         return error.code
     except BindError as error:
-        port = options.listener.port
-        text = f"cannot start SCP and listen on port {port}: TCP Initialization Error:"
-        report(log, [*_opening(options), ("F", f"{text} {error.reason}")])
+        report(log, [*_opening(options), *_cannot_listen(options.listener.port, error)])
         return EXIT_LISTEN
     except StartError as error:
         report(log, [*_opening(options), ("F", f"cannot start SCP: {error}")])
@@ -318,6 +317,16 @@ def _opening(options: RecvOptions) -> list[tuple[str, str]]:
         lines.append(("W", NO_PROFILE))
     lines.append(("I", "starting service class provider and listening ..."))
     return lines
+
+
+def _cannot_listen(port: int, error: BindError) -> list[tuple[str, str]]:
+    start = f"cannot start SCP and listen on port {port}:"
+    if error.errno == errno.EACCES:
+        return [
+            ("E", f"No privileges to open this network port ({port})"),
+            ("F", f"{start} Insufficient port privileges"),
+        ]
+    return [("F", f"{start} TCP Initialization Error: {error.reason}")]
 
 
 def _negotiation(options: RecvOptions) -> AssociationProfile:

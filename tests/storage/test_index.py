@@ -69,6 +69,12 @@ def test_a_checksum_is_not_given_to_a_row_that_was_replaced(index: Index) -> Non
     assert index.count_without_checksum() == 0
 
 
+def test_a_retrieval_is_noted_with_its_instances(index: Index) -> None:
+    index.add([entry(1), entry(2)])
+    index.attribute(["1.2.1", "1.2.7"], job="nightly", run="7")
+    assert [(found.job, found.run) for found in index.entries()] == [("nightly", "7"), ("", "")]
+
+
 def test_a_reader_sees_what_the_writer_has_added(index: Index, tmp_path: Path) -> None:
     with Index(str(tmp_path / "index.sqlite"), read_only=True) as reader:
         index.add([entry(1)])

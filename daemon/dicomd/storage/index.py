@@ -143,6 +143,15 @@ class Index:
                 [(digest, path, received_at) for path, received_at, digest in sums],
             )
 
+    def attribute(self, sop_instance_uids: Iterable[str], *, job: str, run: str) -> None:
+        """Say which retrieval asked for these instances. The requestor may do it beside the
+        indexer: what it does not know yet is left as it is."""
+        uids = [(job, run, uid) for uid in sop_instance_uids]
+        with self._db:
+            self._db.executemany(
+                "UPDATE objects SET job = ?, run = ? WHERE sop_instance_uid = ?", uids
+            )
+
     def forget(self, paths: Iterable[str]) -> None:
         """Delete rows."""
         with self._db:

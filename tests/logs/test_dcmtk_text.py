@@ -176,11 +176,13 @@ def test_failures_are_errors() -> None:
     assert Talk(40).hear(
         record("object.refused", 30, status="A700", reason="no room", **BOUND),
         record("message.refused", 40, command="0020", **BOUND),
-        record("connection.failed", 30, reason="Unrecognized PDU type: 68"),
+        record("connection.failed", 30, reason="unrecognized PDU type 68H"),
+        record("connection.failed", 30, reason="no A-ASSOCIATE-RQ in time"),
     ) == [
         "40 dcmnet: cannot store received object: no room",
         ("40 dcmnet: cannot handle this kind of DIMSE command (0x0020), we are a Storage SCP only"),
         "40 dcmnet: Could not receive association request: Unrecognized PDU type: 68",
+        "40 dcmnet: Could not receive association request: DUL network read timeout",
     ]
 
 

@@ -84,3 +84,12 @@ def test_values_of_peers_are_cut() -> None:
 )
 def test_control_characters_are_escaped(text: str, escaped: str) -> None:
     assert escape(text) == escaped
+
+
+def test_what_should_be_a_uid_and_is_none_is_hashed() -> None:
+    said = guard("uids").guard({"sop_instance": "../ZZMARKER", "sop_class": "ZZMARKER"})
+    assert "ZZMARKER" not in str(said)
+    assert guard("uids").guard({"sop_instance": "", "sop_class": "1.2"}) == {
+        "sop_instance": "",
+        "sop_class": "1.2",
+    }

@@ -255,7 +255,7 @@ class LogService:
     def _put_in_force(self, prepared: PreparedLogs) -> None:
         self._speech.set_levels(prepared.level, prepared.levels, prepared.raised)
         former = self._control
-        self._order(b"stop")
+        self._order(b"yield")
         if self._writer:
             self._former.add(self._writer)
         self._prepared = prepared

@@ -6,6 +6,7 @@ are told in ours: from warning up as they are, below only at debug.
 """
 
 import logging
+import re
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -31,9 +32,12 @@ Messages = list[tuple[int, str, str]]
 """Level, logger, text."""
 
 REASONS = {
-    "application context not supported": "bad application context",
     "application context name not supported": "bad application context",
+    "no A-ASSOCIATE-RQ in time": "DUL network read timeout",
 }
+"""Our reasons that DCMTK has other words for."""
+
+_STRANGE_PDU = re.compile("unrecognized PDU type ([0-9A-F]+)H")
 _STORE_STATUS = (
     (0x0000, 0x0000, "Success"),
     (0x0122, 0x0122, "Refused: SOPClassNotSupported"),
@@ -230,7 +234,11 @@ class DcmtkSpeaker:
         ]
 
     def _not_received(self, facts: Mapping[str, Any], level: int) -> Messages:
-        text = f"Could not receive association request: {_reason(facts)}"
+        reason = _reason(facts)
+        found = _STRANGE_PDU.fullmatch(reason)
+        if found:
+            reason = f"Unrecognized PDU type: {int(found[1], 16):2x}"
+        text = f"Could not receive association request: {REASONS.get(reason, reason)}"
         return [(ERROR if level >= logging.WARNING else DEBUG, self._net, text)]
 
     # Messages.

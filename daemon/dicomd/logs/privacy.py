@@ -15,8 +15,8 @@ Identifiers = Literal["uids", "show", "hash", "omit"]
 PEER_CHARACTERS = 64
 _TEXT_CHARACTERS = 8192
 _UID = re.compile(r"[0-2](?:\.\d+){3,}")
+_LIKE_UID = re.compile(r"[0-9.]{1,64}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_SAFE_KINDS = ("own", "peer")
 
 
 def escape(text: str) -> str:
@@ -49,14 +49,13 @@ class Guard:
         self._private = tuple(folder.rstrip("/") + "/" for folder in private)
         self._uids_shown = identifiers in ("uids", "show")
         kinds: dict[str, Callable[[Any], Any]] = {
+            "class": self._class,
             "uid": self._uid,
             "path": self._path,
             "patient": self._patient,
             "text": self._text,
         }
         self._how = {key: kinds[kind] for key, kind in KIND_OF.items() if kind in kinds}
-        if self._uids_shown:
-            self._how = {key: how for key, how in self._how.items() if how != self._uid}
 
     def guard(self, facts: dict[str, Any]) -> dict[str, Any]:
         """The facts as they may be written. Left-out values are left out with their key."""
@@ -77,7 +76,14 @@ class Guard:
         digest = hashlib.blake2b(value.encode("utf-8", "surrogateescape"), key=self._salt)
         return "#" + digest.hexdigest()[:16]
 
+    def _class(self, value: Any) -> Any:
+        if type(value) is not str or not value or self._identifiers == "show":
+            return value
+        return value if _LIKE_UID.fullmatch(value) else self.hashed(value)
+
     def _uid(self, value: Any) -> Any:
+        if self._uids_shown:
+            return self._class(value)
         if self._identifiers == "omit":
             return None
         if isinstance(value, (list, tuple)):

@@ -25,8 +25,9 @@ class Key:
 
     own: written by dicomd. peer: sent by a peer, cut at 64 characters. class: a UID of the standard
     or of a maker. uid: a UID of an object, hashed or left out as ``identifiers`` says; what should
-    be a UID and is none is always hashed, since it may be anything. path: a path; UIDs in it are treated as such. patient: identifies
-    a patient; hashed unless ``identifiers: show``. text: own words, may be long.
+    be a UID and is none is always hashed, since it may be anything. path: a path; UIDs in it are
+    treated as such. patient: identifies a patient; hashed unless ``identifiers: show``. text: own
+    words, may be long.
     """
 
     name: str

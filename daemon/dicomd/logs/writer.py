@@ -2,8 +2,9 @@
 
 It reads records from the channel that all processes share, guards them (privacy), and hands them
 to the outputs' queues. It ends when every speaker is gone (end of file on the channel), or when
-it is told to, and then writes first what it has. Orders come over a socket pair: ``reopen`` and
-``stop``; its counts go back the same way, once a second.
+it is told to, and then writes first what it has. Orders come over a socket pair: ``reopen``,
+``stop`` (at the end: what is in the channel is written first) and ``yield`` (a successor takes over
+the channel as it is); its counts go back the same way, once a second.
 """
 
 import json
@@ -48,24 +49,23 @@ class LogWriter:
         self._outputs: list[Output] = []
         self._outputs = [Output(sink, limit=limit, report=self._say) for sink in sinks]
         self._stopping = False
+        self._yielding = False
         self._dropped_by_speakers = 0
         self._ended = False
         self._orphaned = 0.0
+        self._poll = select.epoll()
 
     def run(self) -> None:
         """Until the end."""
-        poll = select.epoll()
+        poll = self._poll
         for sock in (self._receiving, self._control):
             sock.setblocking(False)
             poll.register(sock, select.EPOLLIN)
         report_at = 0.0
         reported = ""
-        while not self._ended:
-            for fd, _ in poll.poll(_REPORT_S):
-                if fd == self._receiving.fileno():
-                    self._receive()
-                elif self._take_orders():
-                    poll.unregister(self._control)
+        while not (self._ended or self._stopping or self._yielding):
+            poll.poll(_REPORT_S)
+            self._receive()
             now = time.monotonic()
             if self._orphaned and now > self._orphaned:
                 break
@@ -75,9 +75,8 @@ class LogWriter:
                 if counts != reported:
                     self._send_report(counts)
                     reported = counts
-            if self._stopping:
-                self._receive()
-                break
+        if self._stopping:
+            self._receive()
         self._end()
 
     def counts(self) -> str:
@@ -93,8 +92,13 @@ class LogWriter:
         )
 
     def _receive(self) -> None:
-        """All that is in the channel now, up to a bound."""
+        """All that is in the channel now, up to a bound. Orders are looked at in between: lines
+        sent behind a ``yield`` are the successor's."""
         for _ in range(1000):
+            if not self._orphaned:
+                self._take_order()
+            if self._yielding:
+                return
             try:
                 size = self._receiving.recv_into(self._buffer)
             except (BlockingIOError, InterruptedError):
@@ -113,25 +117,25 @@ class LogWriter:
             for output in self._outputs:
                 output.offer(records)
 
-    def _take_orders(self) -> bool:
-        """True when the supervisor is gone."""
+    def _take_order(self) -> None:
+        """The next order, if there is one; end of file means that the supervisor is gone."""
         try:
             order = self._control.recv(1024)
         except (BlockingIOError, InterruptedError):
-            return False
+            return
         except OSError:
             order = b""
         if not order:
             self._orphaned = time.monotonic() + _ORPHAN_S
-            return True
-        if order == b"reopen":
-            self._receive()
+            self._poll.unregister(self._control)
+        elif order == b"reopen":
             for output in self._outputs:
                 output.reopen()
             self._say(logging.INFO, "log.reopened", {})
+        elif order == b"yield":
+            self._yielding = True
         elif order == b"stop":
             self._stopping = True
-        return False
 
     def _send_report(self, text: str) -> None:
         try:

@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -107,6 +108,7 @@ class Archive:
         self.instances = instances
         self.destinations = destinations if destinations is not None else {}
         self.manners = manners or Manners()
+        self._sizes = Counter(one.study for one in instances)
         self.asked: list[Asked] = []
         self.associations = 0
         self.cancels = 0
@@ -256,26 +258,27 @@ class Archive:
             if asked.level == "IMAGE":
                 match.SOPInstanceUID = instance.uid
             if asked.level == "STUDY" and self.manners.counts:
-                count = sum(one.study == instance.study for one in self.instances)
-                match.NumberOfStudyRelatedInstances = str(count)
+                match.NumberOfStudyRelatedInstances = str(self._sizes[instance.study])
             yield match
 
     def selected(self, identifier: Dataset) -> list[Instance]:
         """The instances that unique keys name."""
 
-        def fits(keyword: str, value: str) -> bool:
-            wanted = identifier.get(keyword)
-            if wanted in (None, ""):
-                return True
-            return value in ([wanted] if isinstance(wanted, str) else list(wanted))
-
+        wanted: list[tuple[str, frozenset[str]]] = []
+        for attribute, keyword in (
+            ("patient", "PatientID"),
+            ("study", "StudyInstanceUID"),
+            ("series", "SeriesInstanceUID"),
+            ("uid", "SOPInstanceUID"),
+        ):
+            value = identifier.get(keyword)
+            if value not in (None, ""):
+                values = [value] if isinstance(value, str) else list(value)
+                wanted.append((attribute, frozenset(str(one) for one in values)))
         return [
             one
             for one in self.instances
-            if fits("PatientID", one.patient)
-            and fits("StudyInstanceUID", one.study)
-            and fits("SeriesInstanceUID", one.series)
-            and fits("SOPInstanceUID", one.uid)
+            if all(getattr(one, attribute) in values for attribute, values in wanted)
         ]
 
     def _move(self, association: Association, context_id: int, asked: Asked) -> None:

@@ -18,7 +18,7 @@ from dicomd.storage.receipts import Entry, read_spools
 
 log = structlog.get_logger("dicomd.requestor")
 
-_POLL_S = 0.05
+_POLL_S = 0.2
 _IDLE_POLL_S = 0.5
 
 
@@ -48,6 +48,7 @@ class Arrivals:
         self._expectations: list[Expectation] = []
         self._offsets: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="arrivals", daemon=True)
 
@@ -121,10 +122,15 @@ class Arrivals:
     def _follow(self) -> None:
         while not self._stop.wait(_POLL_S if self._expectations else _IDLE_POLL_S):
             try:
-                self._read()
+                self.read_now()
             except Exception as exc:  # the one place of this thread that catches broadly
                 log.exception("engine.failing", error=type(exc).__name__)
                 self._stop.wait(1.0)
+
+    def read_now(self) -> None:
+        """Look at the spools at once, instead of when the thread does next."""
+        with self._reading:
+            self._read()
 
     def _read(self) -> None:
         for piece in read_spools(self._directory, self._offsets):

@@ -35,7 +35,7 @@ from dicomd.requestor.move_scu import (
 from dicomd.requestor.remote import MOVE_CONTEXT_ID, Line, Remote
 from dicomd.settings.retrieval import RetrievalSettings
 
-_POLL_S = 0.02
+_POLL_S = 0.005
 _SPOOL_LAG_S = 0.5
 """Receipts are read this much later at most, on a machine that is busy."""
 _MOST_SINGLE_REQUESTS = 200
@@ -178,6 +178,7 @@ class StudyPass:
         else:
             claimed = outcome.claimed
         ended = time.monotonic()
+        self.arrivals.read_now()
         while len(expectation.arrived) - before < portion.brings:
             quiet = time.monotonic() - max(ended, expectation.last)
             short = len(expectation.arrived) - before < claimed
@@ -185,6 +186,7 @@ class StudyPass:
                 return
             self._check()
             time.sleep(_POLL_S)
+            self.arrivals.read_now()
 
     def _by_counts(self, line: Line) -> PassResult:
         finder = line.finder(self.remote.settings.dimse_timeout, self._check)

@@ -217,19 +217,27 @@ RETRIEVAL = SOUND + "state_directory: st\nremotes: {P: {host: h, ae_title: A}}\n
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("{remote: Q, destination: a, keys: {X: y}}", "no remote 'Q'; there are P"),
+        ("{remote: Q, destination: a, keys: {StudyDate: y}}", "no remote 'Q'; there are P"),
         ("{remote: P, destination: a}", "it needs one of `find`, `list` and `keys`"),
-        ("{remote: P, destination: a, find: {}, keys: {X: y}}", "has find and keys"),
-        ("{remote: P, destination: a, list: none.csv}", "none.csv cannot be read"),
-        ("{remote: P, destination: a, keys: {X: y}, schedule: 61 * * * *}", "is no minute"),
-        ("{remote: P, destination: a, keys: {X: y}, schedule: 1 2 3}", "has 3 fields"),
+        ("{remote: P, destination: a, find: {}, keys: {StudyDate: y}}", "has find and keys"),
         (
-            "{remote: P, destination: a, keys: {X: y}, schedule: '@daily', every: 5m}",
+            "{remote: P, destination: a, find: {keys: {StudyDat: '1'}}}",
+            "'StudyDat' is no DICOM keyword; did you mean 'StudyDate'?",
+        ),
+        (
+            "{remote: P, destination: a, find: {keys: {StudyDate: '{yesteryear}'}}}",
+            "{yesteryear} is not a date",
+        ),
+        ("{remote: P, destination: a, list: none.csv}", "none.csv cannot be read"),
+        ("{remote: P, destination: a, keys: {StudyDate: y}, schedule: 61 * * * *}", "is no minute"),
+        ("{remote: P, destination: a, keys: {StudyDate: y}, schedule: 1 2 3}", "has 3 fields"),
+        (
+            "{remote: P, destination: a, keys: {StudyDate: y}, schedule: '@daily', every: 5m}",
             "`schedule` or `every`, not both",
         ),
-        ("{remote: P, destination: a, keys: {X: y}, timezone: Mars/Base}", "no time zone"),
+        ("{remote: P, destination: a, keys: {StudyDate: y}, timezone: Mars/Base}", "no time zone"),
         (
-            "{remote: P, destination: a, keys: {X: y}, window: {from: '25:00'}}",
+            "{remote: P, destination: a, keys: {StudyDate: y}, window: {from: '25:00'}}",
             "'25:00' is no time of day",
         ),
     ],
@@ -239,7 +247,7 @@ def test_retrievals_are_checked(tmp_path: Path, text: str, expected: str) -> Non
 
 
 def test_a_window_may_begin_before_midnight(tmp_path: Path) -> None:
-    text = "{remote: P, destination: a, keys: {X: y}, window: {from: 20:00, to: 06:00}}}"
+    text = "{remote: P, destination: a, keys: {StudyDate: y}, window: {from: 20:00, to: 06:00}}}"
     window = settings(tmp_path, RETRIEVAL + text).retrievals["r"].window
     assert window is not None
     assert (window.from_, window.to) == ("20:00", "06:00")

@@ -313,6 +313,14 @@ def _check_retrieval(
         what = " and ".join(given) if given else "none of them"
         text = f"retrieval {name!r} has {what}; it needs one of `find`, `list` and `keys`"
         found.fault(path, text, key=True)
+    # The dictionary of data elements is large: only who retrieves pays for it.
+    from dicomd.config.queries import faulty_keys
+
+    if retrieval.find is not None:
+        for key, text in faulty_keys(retrieval.find.keys, dates=True):
+            found.fault((*path, "find", "keys", key), text)
+    for key, text in faulty_keys(retrieval.keys, dates=False):
+        found.fault((*path, "keys", key), text)
     if retrieval.list and not os.access(retrieval.list, os.R_OK):
         found.fault((*path, "list"), f"{retrieval.list} cannot be read")
     if retrieval.schedule:

@@ -97,6 +97,7 @@ class Connection:
         "_send",
         "_sock",
         "_unsent",
+        "_usual",
         "address",
         "closed",
         "deadline",
@@ -129,6 +130,8 @@ class Connection:
         self.received_bytes = 0
         self._unsent = b""
         self._over = False
+        self._usual = self._secure is None
+        """Open, without TLS, and nothing unsent: there is only to read."""
         clocks = around.clocks
         now = around.clock()
         self.deadline = now + (clocks.tls_handshake if self._handshaking else clocks.acse)
@@ -141,6 +144,9 @@ class Connection:
 
     def ready(self) -> None:
         """Epoll has something for us, or ``unread`` was called."""
+        if self._usual:
+            self._read()
+            return
         if self.closed:
             return
         if self._handshaking:
@@ -204,6 +210,7 @@ class Connection:
         if self.closed:
             return
         self.closed = True
+        self._usual = False
         self.session.abandon("connection closed")
         if self._registered:
             self._around.epoll.unregister(self.fd)
@@ -263,20 +270,20 @@ class Connection:
         around = self._around
         clocks = around.clocks
         session = self.session
-        association = session.association
         if self._unsent:
             return  # The clock of sending runs.
         if session.pending:
             self.deadline = inf
             return
         now = around.clock()
-        if not association.in_pdu:
+        if session.at_rest:
             self._pdu_deadline = inf
-            if session.busy:
-                self.deadline = min(now + clocks.dimse, self._association_deadline)
-            else:
-                self._idle_deadline = now + clocks.idle
-                self.deadline = min(self._idle_deadline, self._association_deadline)
+            idle = self._idle_deadline = now + clocks.idle
+            limit = self._association_deadline
+            self.deadline = idle if idle < limit else limit
+        elif not session.association.in_pdu:
+            self._pdu_deadline = inf
+            self.deadline = min(now + clocks.dimse, self._association_deadline)
         elif session.busy:
             self._pdu_deadline = inf
             if size >= PROGRESS_BYTES:
@@ -344,6 +351,7 @@ class Connection:
             return False
         if sent < len(data):
             self._unsent = data[sent:]
+            self._usual = False
             self.deadline = self._around.clock() + self._around.clocks.send
             self._watch(EPOLLOUT)
         return True
@@ -361,6 +369,7 @@ class Connection:
         if self._unsent:
             self.deadline = now + self._around.clocks.send
             return
+        self._usual = self._secure is None
         self._watch(EPOLLIN)
         if self.session.ended or self.session.established is not self.established:
             self._settle()

@@ -120,6 +120,11 @@ class Session:
         return self._operation is not None or self.association.in_message
 
     @property
+    def at_rest(self) -> bool:
+        """Between two messages: the clock is that of idleness."""
+        return self._operation is None and self.association.at_rest
+
+    @property
     def stored(self) -> int:
         """Objects stored."""
         return self._storage.stored if self._storage is not None else 0

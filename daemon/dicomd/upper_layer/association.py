@@ -94,6 +94,12 @@ class Association:
         return not self.closing and (self._data.in_pdu or self._pdu.in_pdu)
 
     @property
+    def at_rest(self) -> bool:
+        """Neither inside a PDU nor inside a message; cheaper than asking for both."""
+        data = self._data
+        return not (data.in_message or data.in_pdu or self._pdu.in_pdu)
+
+    @property
     def held_bytes(self) -> int:
         """Bytes of the peer kept inside until the next ``receive``; bounded, see ``framing``."""
         return self._data.held_bytes + self._pdu.held_bytes

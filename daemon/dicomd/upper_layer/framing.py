@@ -39,6 +39,11 @@ _NO_MESSAGE = -1
 _ELEMENT = Struct("<II")
 _COMMAND_DATA_SET_TYPE = 0x0800 << 16  # (0000,0800) as one little endian number
 _NO_DATA_SET = b"\x01\x01"  # PS3.7 E.1: 0101H
+_USUAL_FIRST = _ELEMENT.pack(0, 4)  # (0000,0000)
+_USUAL_SECOND = b"\0\0\x02\0"  # the tag of (0000,0002)
+_USUAL_FIELD, _USUAL_ID, _USUAL_PRIORITY, _USUAL_TYPE = (
+    _ELEMENT.pack(number << 16, 2) for number in (0x0100, 0x0110, 0x0700, 0x0800)
+)
 
 
 def announces_dataset(command: bytes) -> bool:
@@ -46,6 +51,18 @@ def announces_dataset(command: bytes) -> bool:
 
     A peek and no more: a command set that cannot be walked that far announces none.
     """
+    if command[12:16] == _USUAL_SECOND and command[:8] == _USUAL_FIRST:
+        # The usual store request: after its class come three numbers and the one that is asked for.
+        at = 20 + command[16] + 256 * command[17]
+        if (
+            command[18:20] == b"\0\0"
+            and command[at : at + 8] == _USUAL_FIELD
+            and command[at + 10 : at + 18] == _USUAL_ID
+            and command[at + 20 : at + 28] == _USUAL_PRIORITY
+            and command[at + 30 : at + 38] == _USUAL_TYPE
+            and len(command) >= at + 40
+        ):
+            return command[at + 38 : at + 40] != _NO_DATA_SET
     at, end = 0, len(command)
     while at + 8 <= end:
         tag, length = _ELEMENT.unpack_from(command, at)

@@ -1,12 +1,14 @@
 """Worker processes: spread, limits, orders, reports, bad peers."""
 
 import os
+import select
 import socket
 import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from dicomd.acceptor.gate import Gate
 from dicomd.settings.listener import (
     AccessSettings,
     LimitSettings,
@@ -166,6 +168,41 @@ def test_a_stop_lets_an_object_under_way_be_acknowledged(tmp_path: Path) -> None
         late.close()
         assert service.wait_for_exit() == 0
         assert len(service.files()) == 1
+
+
+def test_a_stop_does_not_wait_for_silent_connections(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, peer(service), peer(service) as idle:
+        establish(idle)
+        wait_until(lambda: len(service.ask()) == 2, "both are there")
+        began = time.monotonic()
+        service.order(order="drain", seconds=30)
+        assert heard(idle) == ABORT
+        idle.close()
+        assert service.wait_for_exit() == 0
+        assert time.monotonic() - began < 1.5
+
+
+def test_sockets_that_are_accepted_watch_for_peers_that_vanish() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        poll = select.epoll()
+        gate = Gate(
+            [listener],
+            epoll=poll,
+            clock=time.monotonic,
+            siblings_turn=lambda: False,
+            alone=lambda: True,
+            taken=lambda sock, address: None,
+            log=None,
+        )
+        with socket.create_connection(listener.getsockname()):
+            sock, _ = listener.accept()
+            with sock:
+                assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+        gate.release()
+        poll.close()
 
 
 def test_a_drain_that_takes_too_long_is_cut_without_a_partial_file(tmp_path: Path) -> None:

@@ -312,6 +312,13 @@ class Worker:
             if self._ending:
                 return True
             self._end("stopping")
+        elif (
+            self._limits.stopping
+            and not self._ending
+            and not self._helpers.unfinished
+            and len(self._strangers) == len(self._connections)
+        ):
+            self._end("stopping")  # Nobody is left who sends objects.
         self._tick_at = min(self._tick_at, now + TICK_S / 5)
         return not self._connections and not self._helpers.unfinished
 

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dicomd.errors import StorageError
-from dicomd.storage.part10 import DCMTK_GENERIC_SOP_CLASS_UID, parse_meta
+from dicomd.storage.part10 import DCMTK_GENERIC_SOP_CLASS_UID, Implementation, parse_meta
 from dicomd.storage.sink import Delivery
 from tests.storage.objects import (
     MR,
@@ -254,8 +254,11 @@ def test_tolerant_normal_refuses_what_cannot_be_parsed(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-def test_bit_preserving_tolerant_does_not_look(tmp_path: Path) -> None:
-    sink = sink_of(tmp_path, mode="bit-preserving", implementation="dcmrecv")
+@pytest.mark.parametrize("implementation", ["dicomd", "dcmrecv", "movescu"])
+def test_bit_preserving_tolerant_judges_nothing(
+    tmp_path: Path, implementation: Implementation
+) -> None:
+    sink = sink_of(tmp_path, mode="bit-preserving", implementation=implementation)
     assert body_of(store(sink, b"no data set at all").path) == b"no data set at all"
     assert body_of(store(sink, dataset("9.9")).path) == dataset("9.9")
     assert body_of(sink.begin(instance_of()).commit().path) == b""

@@ -74,7 +74,7 @@ class Rules:
     def check_sound(self, fault: str, trailing_bytes: int) -> tuple[str, ...]:
         """Refuse a data set with a fault; returns what is odd but kept: in tolerant mode a few
         bytes behind the last element, which dcmrecv passes over."""
-        if not fault:
+        if not fault or (self.bit_preserving and self.checks == "tolerant"):
             return ()
         if trailing_bytes and self.checks == "tolerant":
             return ("a few bytes behind the last element",)

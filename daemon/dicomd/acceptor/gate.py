@@ -119,6 +119,10 @@ class Gate:
             with suppress(OSError):
                 listener.accept()[0].close()
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if error.errno == errno.EINVAL:
+            # The supervisor has ended the listening; its order to drain is on the way.
+            self._pause(_FULL_PAUSE_S)
+            return
         now = self._clock()
         if now - self._logged_at >= _FULL_LOG_S:
             self._logged_at = now

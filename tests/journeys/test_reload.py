@@ -224,3 +224,21 @@ def test_sighup_to_first_association_under_new_settings_is_fast(tmp_path: Path) 
                     break
             times.append(time.monotonic() - began)
         assert min(times) < 0.5, times
+
+
+def test_listener_moves_to_an_address_that_overlaps(tmp_path: Path) -> None:
+    """The first edit that many make: from loopback to every address, at the same port."""
+    port = free_port()
+    listeners = {"one": {"address": "127.0.0.1", "port": port, "workers": 2}}
+    with running(tmp_path, listeners=listeners) as daemon:
+        old = daemon.call(port)
+        for address in ("0.0.0.0", "", "127.0.0.1"):
+            daemon.tree["listeners"]["one"]["address"] = address
+            daemon.write()
+            answer = daemon.ask("reload")
+            assert answer["ok"], answer
+            new = daemon.call(port)
+            assert new.store(1) == 0
+            new.release()
+        assert old.store(2) == 0
+        assert old.release()[:1] == b"\x06"

@@ -9,7 +9,14 @@ import pytest
 from dicomd.errors import BindError, StartError
 from dicomd.settings.listener import ListenerSettings
 from dicomd.supervisor import sockets as module
-from dicomd.supervisor.sockets import ListeningSockets, Place, address_of, bind, place_of
+from dicomd.supervisor.sockets import (
+    STORED_PREFIX,
+    ListeningSockets,
+    Place,
+    address_of,
+    bind,
+    place_of,
+)
 
 
 @pytest.fixture
@@ -77,6 +84,41 @@ def test_two_listeners_at_one_place_are_refused(sockets: ListeningSockets) -> No
         sockets.prepare({"one": place, "two": place})
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", ""), ("", "127.0.0.1")],
+)
+def test_a_listener_can_move_to_an_address_that_overlaps(
+    sockets: ListeningSockets, before: str, after: str
+) -> None:
+    (probe,) = bind("127.0.0.1", 0)
+    port = probe.getsockname()[1]
+    probe.close()
+    sockets.commit(sockets.prepare({"one": Place(address=before, port=port)}))
+    moved = sockets.prepare({"one": Place(address=after, port=port)})
+    with pytest.raises(OSError, match="in use"):
+        bind(after, port)
+    with pytest.raises(OSError, match="in use"):
+        bind(before, port)
+    sockets.commit(moved)
+    assert connects(f"127.0.0.1:{port}")
+    assert connects(f"127.0.0.2:{port}") == (after != "127.0.0.1")
+
+
+def test_two_listeners_that_overlap_are_refused(sockets: ListeningSockets) -> None:
+    (probe,) = bind("127.0.0.1", 0)
+    port = probe.getsockname()[1]
+    probe.close()
+    sockets.commit(sockets.prepare({"one": Place(address="127.0.0.1", port=port)}))
+    with pytest.raises(BindError, match="in use"):
+        sockets.prepare(
+            {
+                "one": Place(address="127.0.0.1", port=port),
+                "two": Place(address="0.0.0.0", port=port),
+            }
+        )
+
+
 def test_new_sockets_count_as_open_before_they_are_committed(sockets: ListeningSockets) -> None:
     """What a child must close includes those of a reload under way."""
     prospect = sockets.prepare({"one": any_port("one")})
@@ -140,11 +182,11 @@ def test_stored_socket_is_taken_up_by_its_place() -> None:
     place = Place(address="127.0.0.1", port=4)
     (given,) = bind("127.0.0.1", 0)
     (other,) = bind("127.0.0.1", 0)
-    stored = {place.stored_name: [given], "dicomd-old": [other]}
+    stored = {place.stored_name: [given], f"{STORED_PREFIX}old": [other]}
     with closing(ListeningSockets(stored)) as sockets:
         sockets.commit(sockets.prepare({"one": place}))
         assert sockets.held(place) == (given,)
-        assert sockets.drop_stored() == ["dicomd-old"]
+        assert sockets.drop_stored() == [f"{STORED_PREFIX}old"]
         assert other.fileno() == -1
 
 

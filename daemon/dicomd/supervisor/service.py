@@ -210,11 +210,13 @@ class Service:
             self._children.employ(role)
 
     def dismiss_receivers(self, *, seconds: float | None) -> None:
-        """Stop: crews and everything that calls out end within ``seconds``."""
+        """Stop: crews and everything that calls out end within ``seconds``; None: associations
+        go on until they end by themselves."""
+        reason = "stop" if seconds is not None else "reload"
         self._successors.clear()
         for crew in [*self.crews.values(), *self.old_crews]:
             for role in crew.roles:
-                self._children.dismiss(role, seconds=seconds, reason="stop")
+                self._children.dismiss(role, seconds=seconds, reason=reason)
         for name in ("requestor", "once"):
             self.dismiss_singleton(name, seconds=seconds)
         for role in self.old_requestors:

@@ -17,7 +17,7 @@ from dicomd.settings.listener import ListenerSettings
 
 BACKLOG = 4096
 """Cut to net.core.somaxconn by the kernel."""
-STORED_PREFIX = "dicomd-"
+STORED_PREFIX = "dicomd-stored-"
 LEAVE_AFTER_S = 0.25
 """From the order to drain until nobody listens any more: workers read the order first."""
 _RETRY_PAUSE_S = 0.05
@@ -88,7 +88,7 @@ class ListeningSockets:
         try:
             for place in wanted.values():
                 if place not in self._held:
-                    prospect.opened[place] = self._open(place, patience_s)
+                    prospect.opened[place] = self._open(place, patience_s, prospect)
         except BaseException:
             self.abandon(prospect)
             raise
@@ -103,14 +103,19 @@ class ListeningSockets:
         """Make the prospect true. Returns the places opened and closed."""
         self._prospects.remove(prospect)
         wanted = set(prospect.by_owner.values())
+        ports = {place.port for place in prospect.opened if place.port}
         closed = [place for place in self._held if place not in wanted]
         for place in closed:
-            leaves_at = time.monotonic() + LEAVE_AFTER_S
+            # At the port of a new place callers must find that one at once, not after a while.
+            pause_s = 0.0 if place.port in ports else LEAVE_AFTER_S
+            leaves_at = time.monotonic() + pause_s
             for sock in self._held.pop(place):
                 if not self._is_inherited(sock):
                     self._leaving.append((leaves_at, sock))
             self._own.discard(place)
         self._held.update(prospect.opened)
+        self._leaving.sort(key=lambda item: item[0])
+        self.turn()
         for place in prospect.opened:
             if not place.name:
                 self._inherited.pop(place.stored_name, None)
@@ -172,10 +177,35 @@ class ListeningSockets:
         self._held.clear()
         self._inherited.clear()
 
+    def _bind_beside(self, place: Place, prospect: Prospect) -> tuple[socket.socket, ...]:
+        """Bind, although a place that is about to be given up may overlap: 127.0.0.1 and 0.0.0.0
+        at one port. The two share the port while both are open; a second daemon cannot join them."""
+        wanted = set(prospect.by_owner.values())
+        rivals = [
+            sock
+            for other, socks in self._held.items()
+            if other not in wanted and not other.name and other.port == place.port
+            for sock in socks
+        ]
+        if not rivals or not place.port:
+            return tuple(bind(place.address, place.port))
+        try:
+            for sock in rivals:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            socks = tuple(bind(place.address, place.port, share=True))
+            for sock in socks:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        finally:
+            for sock in rivals:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        return socks
+
     def _is_inherited(self, sock: socket.socket) -> bool:
         return any(sock in socks for socks in self._inherited.values())
 
-    def _open(self, place: Place, patience_s: float) -> tuple[socket.socket, ...]:
+    def _open(
+        self, place: Place, patience_s: float, prospect: Prospect
+    ) -> tuple[socket.socket, ...]:
         if place.name:
             socks = self._inherited.get(place.name)
             if not socks:
@@ -191,7 +221,7 @@ class ListeningSockets:
         deadline = time.monotonic() + patience_s
         while True:
             try:
-                socks = tuple(bind(place.address, place.port))
+                socks = self._bind_beside(place, prospect)
             except OSError as error:
                 if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
                     raise BindError(str(place), error) from error
@@ -201,26 +231,27 @@ class ListeningSockets:
                 return socks
 
 
-def bind(address: str, port: int) -> list[socket.socket]:
+def bind(address: str, port: int, *, share: bool = False) -> list[socket.socket]:
     """Listening sockets for an address: one, or one for each address of a host name.
 
     ``""`` and ``::`` serve IPv4 and IPv6 on one socket, or IPv4 alone where the system has no
-    IPv6. OSError as the system has it.
+    IPv6. ``share``: beside other sockets of ours that share the port too. OSError as the system
+    has it.
     """
     if address in ("", "::"):
         try:
-            return [_listen(socket.AF_INET6, ("::", port), dual=True)]
+            return [_listen(socket.AF_INET6, ("::", port), share=share, dual=True)]
         except OSError as error:
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                 raise
-            return [_listen(socket.AF_INET, ("0.0.0.0", port))]
+            return [_listen(socket.AF_INET, ("0.0.0.0", port), share=share)]
     found = socket.getaddrinfo(
         address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
     ) or socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     socks: list[socket.socket] = []
     try:
         for family, _, _, _, where in dict.fromkeys(found):
-            socks.append(_listen(family, where))
+            socks.append(_listen(family, where, share=share))
     except BaseException:
         for sock in socks:
             sock.close()
@@ -239,11 +270,17 @@ def _shut(sock: socket.socket) -> None:
 
 
 def _listen(
-    family: int, where: tuple[str | int, ...] | tuple[int, bytes], *, dual: bool = False
+    family: int,
+    where: tuple[str | int, ...] | tuple[int, bytes],
+    *,
+    share: bool,
+    dual: bool = False,
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
         sock.bind(where)

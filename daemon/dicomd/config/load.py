@@ -53,7 +53,9 @@ def load_with_warnings(path: str, *, check_template: CheckTemplate = any_templat
         raise ConfigError(sorted({*built.faults, *own})) from error
     if built.faults:
         raise ConfigError(sorted(set(built.faults)))
-    resolved = replace(resolved, warnings=tuple(str(warning) for warning in warnings))
+    # The log writer itself tells what is doubtful in a log configuration file.
+    doubts = [str(warning) for warning in warnings if warning.file != resolved.logging.config]
+    resolved = replace(resolved, warnings=tuple(doubts))
     return Loaded(settings=resolved, warnings=tuple(warnings), files=tuple(files))
 
 

@@ -79,6 +79,7 @@ class Supervisor:
         self._signals: Signals | None = None
         self._first: Preparation | None = None
         self._failed_start: StartError | None = None
+        self._stop_asked: list[float | None] = []
         self._stop_waits: list[Reply] = []
         self._stop_began = 0.0
         self._refuse_at: float | None = None
@@ -200,6 +201,9 @@ class Supervisor:
             listeners=list(preparation.settings.listeners),
         )
         self._systemd.ready(self._status_line())
+        if self._stop_asked:
+            self._begin_stop(seconds=self._stop_asked[0])
+            return
         self._service.employ_once()
         if self._reloading.again is not None:
             self._after_reload()
@@ -229,6 +233,10 @@ class Supervisor:
     def _begin_stop(self, *, seconds: float | None) -> None:
         """Stop with ``seconds`` of time for what runs; None: as long as it takes. A second order
         leaves no time."""
+        if self._phase == "starting" and not self._stop_asked:
+            # A worker may serve already: it is drained as soon as all have begun.
+            self._stop_asked = [seconds]
+            return
         if self._phase == "starting":
             self._finished = True
             return

@@ -98,16 +98,25 @@ class ElementWalker:
     """Walks one data set. Mutable: the stack, the bytes of a header that is not yet whole.
 
     With ``head`` the walk ends (``done``) behind the last of the wanted tags, or after so many
-    bytes, and does not look into sequences of known length.
+    bytes, and does not look into sequences of known length. A ``lenient`` walk believes an item
+    whose length leads behind its sequence, or behind the end of all, as DCMTK does (measured on
+    3.6.7): the item is read as far as its length says, and the sequence ends with it.
     """
 
     def __init__(
-        self, encoding: Encoding, wanted: Set[int] = frozenset(), *, head: int | None = None
+        self,
+        encoding: Encoding,
+        wanted: Set[int] = frozenset(),
+        *,
+        head: int | None = None,
+        lenient: bool = False,
     ) -> None:
         self._encoding = encoding
         self._wanted = wanted
         self._last_wanted = max(wanted, default=-1) if head is not None else UNDEFINED
         self._head = head
+        self._lenient = lenient
+        self._overrun = False
         self._stack = [_Level(_CONTENT, -1, encoding.explicit, encoding.big_endian)]
         self._left = b""
         self._skip = 0
@@ -164,10 +173,20 @@ class ElementWalker:
             self._close_ended()
             if len(self._stack) > 1:
                 self.fault = "a sequence or item is not ended"
+            elif self._overrun and self.seen & _UNSORTED:
+                self.fault = "an item runs past the end of its sequence, and nothing is in order"
 
     def _close_ended(self) -> None:
-        while self._stack[-1].end == self._offset:
-            self._stack.pop()
+        stack = self._stack
+        while stack[-1].end == self._offset or (self._overrun and self._ends_by_overrun()):
+            stack.pop()
+
+    def _ends_by_overrun(self) -> bool:
+        """Whether the innermost level has ended with the data, though its length says otherwise."""
+        level = self._stack[-1]
+        if level.kind == _SEQUENCE:
+            return 0 <= level.end < self._offset
+        return len(self._stack) > 1 and level.end >= 0 and 0 <= self._stack[-2].end <= self._offset
 
     def _walk(self, data: bytes) -> int:
         """Walk as far as the data goes; returns where the next header starts, which may lie
@@ -179,7 +198,7 @@ class ElementWalker:
         while not self.done:
             level = stack[-1]
             if level.end >= 0 and base + position >= level.end:
-                if base + position > level.end:
+                if base + position > level.end and not (self._overrun and level.kind == _SEQUENCE):
                     self._fail("an element runs past the end of its item")
                 stack.pop()
             elif position + 8 > size:
@@ -214,6 +233,15 @@ class ElementWalker:
                 tag = group << 16 | element
                 if vr in SHORT_VRS:
                     position += 8
+                    if (
+                        tag > last_tag
+                        and element
+                        and not length & 1
+                        and not (top and (tag in wanted or tag > last_wanted))
+                    ):
+                        last_tag = tag
+                        position += length
+                        continue
                 elif group == 0xFFFE:
                     level.last_tag = last_tag
                     self.seen |= seen
@@ -239,6 +267,17 @@ class ElementWalker:
                     return self._delimiter(level, tag, position)
                 vr = b"SQ" if tag in SEQUENCE_TAGS else b""
                 position += 8
+                if (
+                    not vr
+                    and tag > last_tag
+                    and element
+                    and not length & 1  # also: not undefined
+                    and not (top and (tag in wanted or tag > last_wanted))
+                    and tag != TRAILING_PADDING
+                ):
+                    last_tag = tag
+                    position += length
+                    continue
             if top:
                 if tag > last_wanted:
                     self.done = True
@@ -324,7 +363,9 @@ class ElementWalker:
             self.seen |= Seen.ITEMS
             self.seen |= Seen.UNDEFINED_LENGTH if end < 0 else Seen.EXPLICIT_LENGTH
             if 0 <= level.end < end:
-                self._fail("an item runs past the end of its sequence")
+                self._overrun = True
+                if not self._lenient:
+                    self._fail("an item runs past the end of its sequence")
             self._push(_Level(_CONTENT, end, level.explicit, level.big_endian))
         return position
 

@@ -38,6 +38,7 @@ class Inspector:
     ) -> None:
         self._walks = settings.mode != "bit-preserving"
         self._looks = self._walks or checks == "strict" or implementation == "dicomd" or bool(tags)
+        self._lenient = checks == "tolerant"
         self._wanted = IDENTITY | frozenset(tags)
 
     def begin(self, instance: Instance) -> DatasetHead | ElementWalker | None:
@@ -46,5 +47,5 @@ class Inspector:
             return None
         encoding = encoding_of(instance.transfer_syntax_uid)
         if self._walks and not encoding.deflated:
-            return ElementWalker(encoding, self._wanted)
+            return ElementWalker(encoding, self._wanted, lenient=self._lenient)
         return DatasetHead(instance.transfer_syntax_uid, self._wanted)

@@ -137,7 +137,7 @@ class Rewriting:
                 self._next_element(level, stack)
 
     def _next_item(self, level: _Level, stack: list[_Level]) -> None:
-        if level.position == level.end:
+        if 0 <= level.end <= level.position:  # behind it: an item that the walk let overrun
             self._end_sequence(level, stack)
             return
         tag, length = self._item_header(level.position, level.encoding)
@@ -145,7 +145,7 @@ class Rewriting:
         if tag == SEQUENCE_END:
             self._end_sequence(level, stack)
             return
-        end = -1 if length == UNDEFINED else level.position + length
+        end = -1 if length == UNDEFINED else min(level.position + length, self._reader.size)
         slot = self._begin(ITEM)
         item = _Level(False, level.position, end, level.encoding, self._size, slot)
         item.signed = level.signed

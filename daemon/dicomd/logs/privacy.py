@@ -15,7 +15,7 @@ Identifiers = Literal["uids", "show", "hash", "omit"]
 PEER_CHARACTERS = 64
 _TEXT_CHARACTERS = 8192
 _UID = re.compile(r"[0-2](?:\.\d+){3,}")
-_LIKE_UID = re.compile(r"[0-9.]{1,64}")
+_PATH_KEYS = tuple(key for key, kind in KIND_OF.items() if kind == "path")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -56,6 +56,9 @@ class Guard:
             "text": self._text,
         }
         self._how = {key: kinds[kind] for key, kind in KIND_OF.items() if kind in kinds}
+        if self._uids_shown and (identifiers == "show" or not private):
+            # The system bounds paths, and there is nothing to hide in these.
+            self._how.update(dict.fromkeys(_PATH_KEYS, str))
 
     def guard(self, facts: dict[str, Any]) -> dict[str, Any]:
         """The facts as they may be written. Left-out values are left out with their key."""
@@ -67,7 +70,7 @@ class Guard:
                 if value is None:
                     continue
             elif type(value) is str and len(value) > PEER_CHARACTERS:
-                value = value[: PEER_CHARACTERS - 1] + "…"
+                value = _cut(value)
             guarded[key] = value
         return guarded
 
@@ -79,7 +82,9 @@ class Guard:
     def _class(self, value: Any) -> Any:
         if type(value) is not str or not value or self._identifiers == "show":
             return value
-        return value if _LIKE_UID.fullmatch(value) else self.hashed(value)
+        if len(value) <= PEER_CHARACTERS and value.replace(".", "").isdecimal():
+            return value if value.isascii() else self.hashed(value)
+        return self.hashed(value)
 
     def _uid(self, value: Any) -> Any:
         if self._uids_shown:
@@ -119,3 +124,7 @@ class Guard:
         if self._identifiers == "omit":
             return _UID.sub("#", text)
         return _UID.sub(lambda found: self.hashed(found[0]), text)
+
+
+def _cut(value: str) -> str:
+    return value[: PEER_CHARACTERS - 1] + "…"

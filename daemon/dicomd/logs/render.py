@@ -22,7 +22,15 @@ LEVEL_NAMES = {
 }
 _SYSLOG_SEVERITY = ((50, 2), (40, 3), (30, 4), (20, 6))  # RFC 5424 6.2.1
 _encode_text = json.encoder.encode_basestring_ascii
-_encode_facts = json.JSONEncoder(separators=(", ", ": "), default=str).encode
+
+
+def _facts_encoder() -> Callable[[dict[str, Any]], str]:
+    """``json.dumps`` with its C encoder made once instead of once a call: half the time."""
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(separators=(", ", ": "), default=str).encode
+    encode = make(None, str, _encode_text, None, ": ", ", ", False, False, True)
+    return lambda facts: "".join(encode(facts, 0))
 
 
 class Clock:
@@ -58,6 +66,7 @@ def json_line() -> Render:
     """One JSON object a line, ASCII only, so that no byte of a peer can break or fake a line."""
     clock = Clock()
     heads: dict[tuple[int, str, str, int], str] = {}
+    encode = _facts_encoder()
 
     def render(record: Record) -> str:
         time_ns, level, logger, event, pid, facts = record
@@ -73,7 +82,7 @@ def json_line() -> Render:
         start = '{"timestamp": "' + clock.utc(time_ns) + head
         if not facts:
             return start + "}\n"
-        return start + ", " + _encode_facts(facts)[1:] + "\n"
+        return start + ", " + encode(facts)[1:] + "\n"
 
     return render
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from struct import pack
 
 import pydicom
 import pytest
@@ -28,9 +29,6 @@ from tests.upper_layer.wire import CT, EXPLICIT, IMPLICIT, VERIFICATION
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("dcmrecv_contents")]
 
 TOOLS = ("dcmrecv", "dicomd")
-ITEM_PAST_ITS_SEQUENCE = "DICOMDIR-nooffset"
-"""Its last item's length leads behind the sequence, and the data set ends there. dcmrecv takes it,
-ours says that it cannot be parsed. No SOP class that is stored comes like that."""
 UIDS_OF_UNKNOWN_VR = ("rtdose_rle.dcm", "rtdose_rle_1frame.dcm")
 """dcmrecv finds no UIDs in elements of VR UN and makes some up; ours reads them."""
 PACKAGE = Path(pydicom.__file__).parent / "data"
@@ -69,13 +67,38 @@ def packaged() -> tuple[Sent, ...]:
             start = 144 + meta.FileMetaInformationGroupLength
         except (AttributeError, pydicom.errors.InvalidDicomError):
             continue
-        if path.name == ITEM_PAST_ITS_SEQUENCE:
-            continue
         found.append(Sent(path.name, sop_class or CT, f"1.2.3.{number}", syntax, whole[start:]))
     return tuple(found)
 
 
+_INNER = explicit(0x00080060, "CS", b"CT") + explicit(0x00081030, "LO", b"abcd")
+_BEHIND = explicit(0x00100010, "PN", b"NOBODY") + explicit(0x00280010, "US", b"\1\0")
+
+
+def _misfit(name: str, *, item_off: int = 0, sequence_off: int = 0, behind: bool = True) -> Sent:
+    """A sequence of one item, whose lengths are wrong by so many bytes."""
+    instance = f"1.2.5.{sum(map(ord, name))}"
+    item = pack("<HHI", 0xFFFE, 0xE000, len(_INNER) + item_off) + _INNER
+    sequence = explicit(0x00081140, "SQ", item, length=len(item) + sequence_off)
+    head = explicit(0x00080016, "UI", CT.encode()) + explicit(0x00080018, "UI", instance.encode())
+    return Sent(name, CT, instance, EXPLICIT, head + sequence + (_BEHIND if behind else b""))
+
+
+MISFITS = (
+    _misfit("a sequence too short by an element", sequence_off=-12),
+    _misfit("a sequence too short, at the end", sequence_off=-12, behind=False),
+    _misfit("a sequence that ends inside an element", sequence_off=-4),
+    _misfit("an item that takes in the next element", item_off=14),
+    _misfit("an item that takes in all that follows", item_off=100),
+    _misfit("an item too long, at the end", item_off=14, behind=False),
+    _misfit("a sequence too long", sequence_off=24, behind=False),
+    _misfit("both too long", sequence_off=24, item_off=24, behind=False),
+    _misfit("an item too short by an element", item_off=-12),
+    _misfit("an item that ends inside an element", item_off=-4),
+)
+
 CRAFTED = (
+    *MISFITS,
     Sent("odd lengths", CT, "1.2.4.1", EXPLICIT, small_data_set("1.2.4.1")),
     Sent("no UIDs", CT, "1.2.4.2", EXPLICIT, explicit(0x00080060, "CS", b"CT")),
     Sent("other UIDs", CT, "1.2.4.3", EXPLICIT, small_data_set("1.2.9.9", sop_class="1.2.8")),

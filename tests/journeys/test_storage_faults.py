@@ -1,5 +1,6 @@
 """A store that fails under a running daemon: A700H, nothing half, and service returns by itself."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.bench.objects import data_set, instance_uid
+from tests.bench.objects import CT, EXPLICIT, VERIFICATION, data_set, instance_uid
+from tests.journeys.peers import Receiver, asconfig
 from tests.journeys.running import Association, Daemon, running, wait_until
 from tests.journeys.volume import Volume, volume
 
@@ -175,3 +177,30 @@ def test_a_power_cut_at_the_moment_of_the_answer_loses_nothing(
             other.sock.sendall(rest)
             assert other.status() == 0
             acknowledged.append((1000 + number, 100_000))
+
+
+@pytest.mark.parametrize("durability", ["object", "none"])
+@pytest.mark.parametrize("mode", ["-B", "+B"])
+def test_recv_answers_a_full_disk_with_a700(
+    tmp_path: Path, disk: Volume, mode: str, durability: str
+) -> None:
+    """dcmrecv answers Success for what it loses at the close, and its +B aborts behind A700."""
+    profile = asconfig(tmp_path / "test.cfg", [(CT, (EXPLICIT,)), (VERIFICATION, (EXPLICIT,))])
+    objects = disk.path / "objects"
+    options = ("-xf", str(profile), "Test", "-od", str(objects), mode, "--durability", durability)
+    with Receiver("dicomd", tmp_path / "recv", *options) as receiver:
+        association = Association(receiver.port)
+        try:
+            filler = (disk.path / "filler").open("wb", buffering=0)
+            with filler, contextlib.suppress(OSError):
+                while True:
+                    filler.write(bytes(4096))
+            for number, size in ((1, 3000), (2, 300_000), (3, 3000)):
+                assert association.store(number, size) == OUT_OF_RESOURCES
+            assert names(objects) == []
+            assert left_over(objects) == []
+            (disk.path / "filler").unlink()
+            assert association.store(4, 300_000) == 0
+            assert whole(objects, 4, 300_000)
+        finally:
+            association.sock.close()

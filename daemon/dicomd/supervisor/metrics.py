@@ -7,7 +7,6 @@ up here as well: a file system that hangs holds up nobody but its own scrape.
 The names of the metrics are a promise; they are documented in the README's operation chapter.
 """
 
-import json
 import queue
 import select
 import socket
@@ -211,10 +210,6 @@ def answer(path: str, accept: str, status: dict[str, Any] | None) -> tuple[int, 
         case "/readyz":
             ready = status is not None and bool(status["ready"])
             return _plain(ready, "ready", "starting or stopping")
-        case "/status":
-            if status is None:
-                return _plain(False, "", "the supervisor does not answer")
-            return HTTPStatus.OK, "application/json", json.dumps(status).encode()
         case "/metrics":
             if status is None:
                 return _plain(False, "", "the supervisor does not answer")

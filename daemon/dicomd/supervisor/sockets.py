@@ -179,7 +179,7 @@ class ListeningSockets:
 
     def _bind_beside(self, place: Place, prospect: Prospect) -> tuple[socket.socket, ...]:
         """Bind, although a place that is about to be given up may overlap: 127.0.0.1 and 0.0.0.0
-        at one port. The two share the port while both are open; a second daemon cannot join them."""
+        at one port. The two share it while both are open; a second daemon cannot join them."""
         wanted = set(prospect.by_owner.values())
         rivals = [
             sock

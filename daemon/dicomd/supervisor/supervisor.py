@@ -44,6 +44,8 @@ SAMPLE_S = 1.0
 FRESH_S = 5.0
 """A worker whose last heartbeat is younger than this could take an association just now."""
 _CLERK_STOP_S = 20.0
+_STOP_MARGIN_S = 45.0
+"""Above the drain: what the clerk and the log writer may take at the end."""
 _JOBS_S = 60.0
 _UMASK = 0o027
 
@@ -251,6 +253,8 @@ class Supervisor:
             self._refuse_at = self._stop_began + LEAVE_AFTER_S
         log.info("daemon.stopping", seconds=seconds)
         self._systemd.stopping("Stopping; running associations may end")
+        if seconds:
+            self._systemd.extend(seconds + _STOP_MARGIN_S)
         self._service.dismiss_receivers(seconds=seconds)
 
     def _go_on_stopping(self) -> None:

@@ -180,14 +180,14 @@ class _Clocks:
     dimse: int
 
 
-def _signed(line: CommandLine, long: str, least: int, index: int = 0) -> int | None:
+def _signed(line: CommandLine, long: str, least: int) -> int | None:
     """A number that DCMTK takes for a signed one: below zero is below the least, too."""
     every = line.every(long)
-    if every and _NEGATIVE.fullmatch(every[-1][index]):
+    if every and _NEGATIVE.fullmatch(every[-1][0]):
         raise CommandLineError(
-            f"Invalid value for option {long} (underflow: {every[-1][index].strip()})"
+            f"Invalid value for option {long} (underflow: {every[-1][0].strip()})"
         )
-    return line.number(long, least, 0x7FFFFFFF, index=index)
+    return line.number(long, least, 0x7FFFFFFF)
 
 
 def _dictionaries() -> tuple[str, ...]:
@@ -238,8 +238,8 @@ def _store(line: CommandLine, port: int, incoming: str, outgoing: str) -> StoreS
         if choice == "--padding-create":
             line.forbid(choice, "--write-dataset", when=without_header)
             line.forbid(choice, "--bit-preserving", when=bit_preserving)
-            pad_file = _signed(line, choice, 0) or 0
-            pad_items = _signed(line, choice, 0, index=1) or 0
+            pad_file = line.number(choice, 0) or 0
+            pad_items = line.number(choice, 0, index=1) or 0
     level = 6
     if line.given("--compression-level"):
         line.require(

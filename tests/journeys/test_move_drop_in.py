@@ -177,7 +177,7 @@ def test_objects_arrive_under_the_same_names_for_the_same_request(tmp_path: Path
 )
 def test_requests_are_the_same_on_the_wire(tmp_path: Path, options: str) -> None:
     instances = make_instances(1, 1, 2)
-    sent = []
+    sent: list[list[tuple[bytes, int, str]]] = []
     for program in (OURS, THEIRS):
         folder = tmp_path / str(len(sent))
         folder.mkdir()

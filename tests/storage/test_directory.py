@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dicomd.errors import StorageError
+from dicomd.settings.storage import DCMRECV_REWRITE
 from dicomd.storage.part10 import DCMTK_GENERIC_SOP_CLASS_UID, Implementation, parse_meta
 from dicomd.storage.sink import Delivery
 from tests.storage.objects import (
@@ -451,3 +452,22 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
     sink.close()
     del sink
     assert open_now() < before
+
+
+def test_only_what_takes_long_asks_for_a_helper_thread(tmp_path: Path) -> None:
+    def asks(data: bytes, **settings: object) -> bool:
+        sink = sink_of(tmp_path, **settings)  # type: ignore[arg-type] # open set
+        delivery = sink.begin(instance_of())
+        delivery.write([memoryview(data)])
+        asked = delivery.blocking
+        delivery.discard()
+        return asked
+
+    large = dataset(tail=element(0x7FE00010, "OW", bytes(2 << 20)))
+    odd = dataset(tail=element(0x00280010, "US", b"abc"))
+    assert asks(dataset())
+    assert not asks(dataset(), durability="none")
+    assert not asks(dataset(), durability="none", rewrite=DCMRECV_REWRITE)
+    assert asks(odd, durability="none", rewrite=DCMRECV_REWRITE)
+    assert asks(large, durability="none")
+    assert not asks(large, durability="none", mode="bit-preserving")

@@ -216,9 +216,8 @@ class DirectoryDelivery:
         sink = self._sink
         if sink.blocking:
             return True
-        return self._may_rewrite() or (
-            sink.settings.duplicates != "overwrite" and self._written > _MUCH_BYTES
-        )
+        may_copy = not sink.rules.bit_preserving or sink.settings.duplicates != "overwrite"
+        return self._may_rewrite() or (may_copy and self._written > _MUCH_BYTES)
 
     def _may_rewrite(self) -> bool:
         """Whether the data set is not as the settings want it, or has to be inflated to know."""

@@ -190,11 +190,9 @@ class LogService:
         self.channel.flush(wait_s)
 
     def batch(self) -> Callable[[], None]:
-        """For a busy child with a loop: gather lines, and call what is returned once a turn.
-
-        DCMTK's lines are not gathered: those who read them count on their order."""
-        if self._prepared is None or self._prepared.settings.dcmtk is None:
-            self.channel.batch()
+        """For a busy child with a loop: gather what comes fast; call what is returned once a
+        turn."""
+        self.channel.batch()
         return self.channel.turn
 
     def owns(self, pid: int) -> bool:

@@ -444,9 +444,9 @@ def make_instances(
     """Objects of several studies, each a small whole data set in Explicit VR."""
     made: list[Instance] = []
     for _ in range(studies):
-        study = generate_uid()
+        study = str(generate_uid())
         for _ in range(series):
-            series_uid = generate_uid()
+            series_uid = str(generate_uid())
             for number in range(images):
                 dataset = Dataset()
                 dataset.SOPClassUID = CT

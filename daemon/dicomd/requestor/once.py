@@ -26,6 +26,7 @@ from dicomd.requestor.association import (
     AssociationEnded,
     AssociationFailed,
     Call,
+    describe_rejection,
     open_association,
 )
 from dicomd.requestor.messages import Response
@@ -118,7 +119,7 @@ class Retrieval:
             keys = self._keys()
             association = open_association(self._call(), alive=self._tick)
         except AssociationFailed as exc:
-            log.error("call.failed", reason=str(exc))  # noqa: TRY400 - an answer, no fault of ours
+            log.error("call.failed", reason=_refusal(exc))  # noqa: TRY400 - an answer, no fault of ours
             return EXIT_NO_CONTEXT if exc.no_contexts else EXIT_ASSOCIATION
         except QueryError as exc:
             log.error("move.failed", reason=str(exc))  # noqa: TRY400 - an answer, no fault of ours
@@ -131,7 +132,8 @@ class Retrieval:
             except (MoveError, QueryError) as exc:
                 # movescu says this and ends with 0; nobody can rely on that.
                 self._progress.finish()
-                log.error("move.failed", reason=str(exc))  # noqa: TRY400 - an answer, no fault of ours
+                what = "Move Request" if isinstance(exc, AssociationEnded) else "Move SCU"
+                log.error("move.failed", reason=f"{what} Failed: {exc}")  # noqa: TRY400 - an answer
                 if isinstance(exc, AssociationEnded) and exc.by_peer:
                     association.close()
                 else:
@@ -242,6 +244,14 @@ class Retrieval:
                 self._last_arrival = time.monotonic()
             self._progress.arrived(reads, self._activity.objects())
         return self._last_arrival
+
+
+def _refusal(failure: AssociationFailed) -> str:
+    """Why there is no association, a rejection on lines as movescu has them."""
+    if failure.rejection is None:
+        return str(failure)
+    placed, _, reason = describe_rejection(*failure.rejection).rpartition(", ")
+    return f"Association Rejected:\n{placed}\n{reason}"
 
 
 def _progress_of(settings: MoveSettings) -> Progress:

@@ -26,6 +26,7 @@ import selectors
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from dicomd.errors import StartError
@@ -158,7 +159,9 @@ class Control:
             # Who has put another socket at the name keeps it.
             self._listening.close()
             if self._path and not _is_taken(self._path):
-                _unlink(self._path)
+                # One that stays is replaced by the next daemon.
+                with suppress(OSError):
+                    _unlink(self._path)
             self._listening, self._path = None, ""
 
     def flush(self) -> None:

@@ -14,7 +14,6 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import structlog
@@ -24,14 +23,16 @@ from dicomd.errors import Fault, StartError
 from dicomd.lifeline import Message
 from dicomd.logs.configure import LogService
 from dicomd.settings.daemon import DaemonSettings
-from dicomd.supervisor import process, status
+from dicomd.supervisor import process
 from dicomd.supervisor.children import Child, Children, Role
 from dicomd.supervisor.control import Control, Reply, bind_control_socket
 from dicomd.supervisor.reloading import Reloading, prepare_logs
+from dicomd.supervisor.reporter import Reporter
 from dicomd.supervisor.service import METRICS, Preparation, Service
 from dicomd.supervisor.signals import Signals
 from dicomd.supervisor.sockets import LEAVE_AFTER_S, ListeningSockets
 from dicomd.supervisor.state import StateDirectory
+from dicomd.supervisor.status import Record
 from dicomd.supervisor.stores import Stores
 from dicomd.supervisor.systemd import Systemd, inherited_sockets
 
@@ -39,10 +40,6 @@ log = structlog.get_logger("dicomd.supervisor")
 
 PATIENCE_S = 1.5
 """How long a start waits for sockets and folders of an instance that was killed just now."""
-STATUS_LINE_S = 5.0
-SAMPLE_S = 1.0
-FRESH_S = 5.0
-"""A worker whose last heartbeat is younger than this could take an association just now."""
 _CLERK_STOP_S = 20.0
 _STOP_MARGIN_S = 45.0
 """Above the drain: what the clerk and the log writer may take at the end."""
@@ -60,7 +57,6 @@ class Supervisor:
 
     def __init__(self, load: Callable[[], DaemonSettings]) -> None:
         self._load = load
-        self._phase = "starting"
         self._selector = selectors.DefaultSelector()
         self._children = Children(self, self._selector)
         self._sockets = ListeningSockets(inherited_sockets(os.environ))
@@ -70,7 +66,14 @@ class Supervisor:
         self._logs = LogService()
         self._service = Service(self._children, self._sockets, self._stores, self._logs.batch)
         self._control = Control(self._selector, self._command)
-        self._record = status.Record()
+        self._record = Record()
+        self._reporter = Reporter(
+            children=self._children,
+            service=self._service,
+            record=self._record,
+            logs=self._logs,
+            systemd=self._systemd,
+        )
         self._reloading = Reloading(
             load,
             service=self._service,
@@ -88,10 +91,6 @@ class Supervisor:
         self._exit_code = 0
         self._finished = False
         self._logs_started = False
-        self._next_sample = 0.0
-        self._next_status = 0.0
-        self._next_watchdog = 0.0
-        self._last_status = ""
 
     def run(self) -> int:
         """Serve until told to stop; returns the exit code. ConfigError and StartError: it did not
@@ -158,9 +157,9 @@ class Supervisor:
         if self._refuse_at is not None and now >= self._refuse_at:
             self._refuse_at = None
             self._sockets.refuse_callers()
-        if self._phase == "stopping":
+        if self._reporter.phase == "stopping":
             self._go_on_stopping()
-        self._report(now)
+        self._reporter.turn(now)
 
     def _put_in_force(self, preparation: Preparation) -> None:
         """Every new worker serves: these settings are what counts now."""
@@ -172,7 +171,7 @@ class Supervisor:
         for place in opened:
             if not place.name:
                 self._systemd.store(place.stored_name, self._sockets.held(place))
-        self._phase = "running"
+        self._reporter.phase = "running"
         for name in names:
             listener = preparation.settings.listeners.get(name)
             addresses = self._service.addresses(name) if listener is not None else []
@@ -202,7 +201,7 @@ class Supervisor:
             seconds=round(time.monotonic() - self._record.started_monotonic, 3),
             listeners=list(preparation.settings.listeners),
         )
-        self._systemd.ready(self._status_line())
+        self._systemd.ready(self._reporter.line())
         if self._stop_asked:
             self._begin_stop(seconds=self._stop_asked[0])
             return
@@ -213,21 +212,21 @@ class Supervisor:
     # Reload and stop.
 
     def _begin_reload(self, waits: list[Reply]) -> None:
-        if self._phase == "stopping":
+        if self._reporter.phase == "stopping":
             for wait in waits:
                 wait({"ok": False, "error": "the daemon is stopping"})
-        elif self._phase != "running":
+        elif self._reporter.phase != "running":
             self._reloading.again = [*(self._reloading.again or []), *waits]
         else:
-            self._phase = "reloading"
+            self._reporter.phase = "reloading"
             self._systemd.reloading()
             if not self._reloading.begin(waits):
                 self._after_reload()
 
     def _after_reload(self) -> None:
         """A reload has ended, this way or that: say so, and carry out what came meanwhile."""
-        self._phase = "running"
-        self._systemd.ready(self._status_line())
+        self._reporter.phase = "running"
+        self._systemd.ready(self._reporter.line())
         again, self._reloading.again = self._reloading.again, None
         if again is not None:
             self._begin_reload(again)
@@ -235,17 +234,17 @@ class Supervisor:
     def _begin_stop(self, *, seconds: float | None) -> None:
         """Stop with ``seconds`` of time for what runs; None: as long as it takes. A second order
         leaves no time."""
-        if self._phase == "starting" and not self._stop_asked:
+        if self._reporter.phase == "starting" and not self._stop_asked:
             # A worker may serve already: it is drained as soon as all have begun.
             self._stop_asked = [seconds]
             return
-        if self._phase == "starting":
+        if self._reporter.phase == "starting":
             self._finished = True
             return
-        if self._phase == "stopping":
+        if self._reporter.phase == "stopping":
             self._service.dismiss_receivers(seconds=0.0)
             return
-        self._phase = "stopping"
+        self._reporter.phase = "stopping"
         self._reloading.stop()
         self._stop_began = time.monotonic()
         if not self._systemd.present:
@@ -315,7 +314,7 @@ class Supervisor:
                 case signal.SIGUSR1:
                     self._logs.reopen()
                 case signal.SIGUSR2:
-                    self._gather(_log_snapshot)
+                    self._reporter.log_snapshot()
 
     def child_ready(self, child: Child) -> None:
         """It does its work from now on."""
@@ -359,14 +358,14 @@ class Supervisor:
             self._after_reload()
         if role.kind == "once":
             self._exit_code = code if code >= 0 else 128 - code
-            if self._phase != "stopping":
+            if self._reporter.phase != "stopping":
                 self._begin_stop(seconds=None)
 
     def child_said(self, child: Child, message: Message) -> None:
         """The metrics server asks."""
         if message.get("report") == "asks" and message.get("what") == "status":
             number = message.get("id")
-            self._gather(
+            self._reporter.gather(
                 lambda result: child.lifeline.send(
                     {"order": "told", "id": number, "result": result}
                 )
@@ -402,7 +401,7 @@ class Supervisor:
         command = str(request.get("command", ""))
         match command:
             case "status":
-                self._gather(lambda result: reply({"ok": True, "result": result}))
+                self._reporter.gather(lambda result: reply({"ok": True, "result": result}))
             case "reload":
                 self._begin_reload([reply])
             case "plan":
@@ -415,7 +414,7 @@ class Supervisor:
                 self._logs.reopen()
                 reply({"ok": True, "result": {}})
             case "snapshot":
-                self._gather(_log_snapshot)
+                self._reporter.log_snapshot()
                 reply({"ok": True, "result": {}})
             case "flush":
                 self._relay("indexer", "flush", request, reply)
@@ -444,90 +443,6 @@ class Supervisor:
 
         arguments = request.get("arguments")
         self._children.ask(role.child, what, answered, arguments=arguments, seconds=_JOBS_S)
-
-    # What goes out: status, systemd.
-
-    def _gather(self, done: Callable[[dict[str, Any]], None]) -> None:
-        """Ask every acceptor and the requestor what they are at, then build the status."""
-        asked = [
-            child
-            for child in self._children
-            if child.role.kind in ("acceptor", "requestor") and child.state != "starting"
-        ]
-        answers: dict[int, Any] = {}
-        waiting = {child.pid for child in asked}
-        if not asked:
-            done(self._status(answers))
-
-        def answered(child: Child, answer: Message | None) -> None:
-            waiting.discard(child.pid)
-            if answer is not None and "error" not in answer:
-                answers[child.pid] = answer.get("result")
-            if not waiting:
-                done(self._status(answers))
-
-        for child in asked:
-            self._children.ask(child, "snapshot", partial(answered, child))
-
-    def _status(self, answers: dict[int, Any]) -> dict[str, Any]:
-        return status.build(
-            phase=self._phase,
-            pid=os.getpid(),
-            service=self._service,
-            children=list(self._children),
-            record=self._record,
-            log=self._logs.counts() if self._logs_started else {},
-            answers=answers,
-        )
-
-    def _status_line(self) -> str:
-        return status.line(self._status({}))
-
-    def _report(self, now: float) -> None:
-        """Take samples for the rates; feed systemd its status line and its watchdog."""
-        if now >= self._next_sample:
-            self._next_sample = now + SAMPLE_S
-            totals = status.totals(self._service, list(self._children), self._record)
-            self._record.objects.sample(now, totals["objects"])
-            self._record.bytes.sample(now, totals["bytes"])
-        if not self._systemd.present:
-            return
-        if now >= self._next_status and self._phase in ("running", "reloading"):
-            self._next_status = now + STATUS_LINE_S
-            text = self._status_line()
-            if text != self._last_status:
-                self._last_status = text
-                self._systemd.status(text)
-        watchdog_s = self._systemd.watchdog_s
-        if watchdog_s is not None and now >= self._next_watchdog and self._could_serve(now):
-            self._next_watchdog = now + watchdog_s / 4
-            self._systemd.alive()
-
-    def _could_serve(self, now: float) -> bool:
-        """Whether each listener has a worker that could take an association just now."""
-        if self._phase == "stopping":
-            return True
-        return all(
-            any(
-                role.child is not None
-                and role.child.state == "running"
-                and now - role.child.last_seen < FRESH_S
-                for role in crew.roles
-            )
-            for crew in self._service.crews.values()
-        )
-
-
-def _log_snapshot(result: dict[str, Any]) -> None:
-    log.info(
-        "snapshot.taken",
-        state=result["state"],
-        listeners=result["listeners"],
-        processes=result["workers"],
-        associations=result["associations"],
-        throughput=result["throughput"],
-        reload=result["reload"],
-    )
 
 
 def _ending(code: int) -> dict[str, Any]:

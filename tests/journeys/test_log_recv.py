@@ -1,6 +1,7 @@
 """`dicomd recv -v` tells the same story as `dcmrecv -v`: text, level and order of every line."""
 
 import re
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.journeys.peers import (
     small_data_set,
     store_rq,
 )
+from tests.journeys.running import command, environment, free_port, refuses, wait_until
 from tests.upper_layer.wire import CT, EXPLICIT, IMPLICIT, VERIFICATION, p_data, pdv
 
 pytestmark = pytest.mark.journey
@@ -108,3 +110,55 @@ def test_without_a_profile_the_warning_is_dcmrecvs(tmp_path: Path) -> None:
     assert tell("recv", tmp_path / "ours", refused, ()) == tell(
         "dcmrecv", tmp_path / "theirs", refused, ()
     )
+
+
+def test_a_log_that_cannot_be_written_at_all_is_refused(tmp_path: Path) -> None:
+    """dcmrecv would run on without any log."""
+    config = tmp_path / "log.cfg"
+    config.write_text(
+        "log4cplus.rootLogger = INFO, a\n"
+        "log4cplus.appender.a = log4cplus::FileAppender\n"
+        f"log4cplus.appender.a.File = {tmp_path}/no/x.log\n"
+    )
+    done = subprocess.run(
+        command("recv", "-lc", str(config), "-od", str(tmp_path), str(free_port())),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"Unable to open file: {tmp_path}/no/x.log" in done.stderr
+
+
+def test_a_configuration_writes_files_and_rolls_the_daily_one_at_the_end(tmp_path: Path) -> None:
+    config = tmp_path / "log.cfg"
+    config.write_text(
+        "log4cplus.rootLogger = INFO, a, b\n"
+        "log4cplus.appender.a = log4cplus::FileAppender\n"
+        "log4cplus.appender.a.File = ${appname}.log\n"
+        "log4cplus.appender.b = log4cplus::DailyRollingFileAppender\n"
+        "log4cplus.appender.b.File = daily.log\n"
+        "log4cplus.appender.b.Schedule = MONTHLY\n"
+        "log4cplus.appender.b.logToStderr = true\n"
+    )
+    port = free_port()
+    process = subprocess.Popen(
+        command("recv", "-lc", str(config), "-dhl", str(port)),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: not refuses(port), "the port")
+        refused(port)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+    text = (tmp_path / "dcmrecv.log").read_text()
+    assert "INFO - Association Received 127.0.0.1: SENDER -> ARCHIVE\n" in text
+    assert f"WARN - {config}:7: unknown log4cplus::DailyRollingFileAppender option" in text
+    (rolled,) = tmp_path.glob("daily.log.*")
+    assert rolled.read_text() == text
+    assert (tmp_path / "daily.log").read_text() == ""

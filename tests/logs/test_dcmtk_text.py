@@ -250,6 +250,19 @@ def test_what_dcmtk_has_no_words_for_is_told_in_ours_from_warning_up() -> None:
     ]
 
 
+def test_the_daemon_tells_its_own_events_at_their_level() -> None:
+    assert Talk(20, "dicomd").hear(
+        (0, 20, "dicomd.requestor", "job.verified", 7, {"job": "nightly"}),
+        (0, 20, "dicomd.supervisor", "config.reloaded", 7, {"seconds": 0.5}),
+        (0, 10, "dicomd.supervisor", "worker.started", 7, {}),
+        record("association.released", **BOUND),
+    ) == [
+        "20 apps.movescu: job.verified job=nightly",
+        "20 apps.dcmrecv: config.reloaded seconds=0.5",
+        "20 dcmnet: Received Association Release Request",
+    ]
+
+
 def test_a_peers_control_characters_are_escaped() -> None:
     odd = {**BOUND, "calling_ae": "A\x1b[2J\nE: fake"}
     (said,) = Talk(20).hear(record("association.requested", 10, **{**REQUEST, **odd}))

@@ -124,6 +124,8 @@ def run_tool(
         return body(line, log)
     except CommandLineError as error:
         return USAGE_ERROR if log.quiet else fail(grammar, str(error))
+    except ConfigError as error:  # outputs of the log that cannot be opened
+        return fail(grammar, error.faults[0].text)
 
 
 def logging_of(line: CommandLine, tool: str) -> ToolLog:

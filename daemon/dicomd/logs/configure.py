@@ -130,6 +130,8 @@ def _prepare_dcmtk(
     if sink.tree.is_mute:
         sink.release()
         text = "no appender that a logger names can be opened, so nothing would be logged"
+        said = [one.removeprefix("ERROR ") for one in sink.tree.complaints]
+        text = ": ".join([text, *said[:1]])
         raise ConfigError([Fault(dcmtk.file, 0, 0, text)])
     least = sink.tree.least_level
     if least <= logging.INFO:

@@ -67,7 +67,11 @@ class DcmtkSpeaker:
     """Records to DCMTK's messages. Mutable: the last request of each running association."""
 
     def __init__(self, settings: DcmtkLogSettings, is_enabled: Callable[[str, int], bool]) -> None:
-        self._application = f"dcmtk.apps.{settings.application}"
+        # The daemon does dcmrecv's work under dcmrecv's logger name, so that filters of files in
+        # use go on working; beyond that it has more to tell than dcmrecv.
+        self._is_daemon = settings.application not in ("dcmrecv", "movescu")
+        name = "dcmrecv" if self._is_daemon else settings.application
+        self._application = f"dcmtk.apps.{name}"
         self._moves = settings.application == "movescu"
         self._names = settings.uid_names
         self._host_names = settings.host_names
@@ -125,9 +129,13 @@ class DcmtkSpeaker:
         level, logger = record[1], record[2]
         near = logger.startswith(("dicomd.acceptor", "dicomd.storage", "dicomd.negotiation"))
         name = self._net if near else self._application
+        if self._is_daemon and logger.startswith("dicomd.requestor"):
+            name = "dcmtk.apps.movescu"
         said = next((known for known in (FATAL, ERROR, WARN) if level >= known), DEBUG)
         if level < DEBUG:
             said = 5
+        elif self._is_daemon and INFO <= level < WARN:
+            said = INFO
         reason = record[5].get("reason")
         text = f"{record[3]}: {reason}" if reason and level >= WARN else message_text(record)
         return [(said, name, text)]

@@ -20,6 +20,8 @@ log = structlog.get_logger("dicomd.requestor")
 
 _POLL_S = 0.2
 _IDLE_POLL_S = 0.5
+_RECENT = 50_000
+"""Arrivals remembered; a bound on memory."""
 
 
 @dataclass(slots=True)
@@ -47,14 +49,17 @@ class Arrivals:
         self._index_path = index_path
         self._expectations: list[Expectation] = []
         self._offsets: dict[str, int] = {}
+        self._recent: dict[str, str] = {}
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="arrivals", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow; what the spools hold already is the index's business."""
-        self._skip()
+        """Begin to follow, from where the index has read to."""
+        with self._open_index() as index:
+            if index is not None:
+                self._offsets = index.offsets()
         self._thread.start()
 
     def stop(self) -> None:
@@ -75,10 +80,11 @@ class Arrivals:
 
     def on_disk(self, instances: Iterable[str], arrived: Mapping[str, str]) -> set[str]:
         """Those of the instances that have a file, by what has just come and by the index."""
+        self.read_now()
         found: set[str] = set()
         unknown: list[str] = []
         for uid in instances:
-            path = arrived.get(uid)
+            path = arrived.get(uid) or self._recent.get(uid)
             if path is not None and os.path.isfile(path):
                 found.add(uid)
             else:
@@ -115,10 +121,6 @@ class Arrivals:
         finally:
             index.close()
 
-    def _skip(self) -> None:
-        for piece in read_spools(self._directory, self._offsets):
-            self._offsets[piece.spool] = piece.end
-
     def _follow(self) -> None:
         while not self._stop.wait(_POLL_S if self._expectations else _IDLE_POLL_S):
             try:
@@ -143,6 +145,11 @@ class Arrivals:
             self._offsets = {name: at for name, at in self._offsets.items() if name in present}
 
     def _note(self, entry: Entry) -> None:
+        # The index follows a moment later; until then these are known here alone.
+        self._recent.pop(entry.sop_instance_uid, None)
+        self._recent[entry.sop_instance_uid] = entry.path
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
         for expectation in self._expectations:
             wanted = entry.sop_instance_uid in expectation.instances
             if wanted:

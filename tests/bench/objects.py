@@ -29,7 +29,7 @@ def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:
 
 def data_set(number: int, size: int) -> bytes:
     """A CT-like data set of about ``size`` bytes, Explicit VR Little Endian, nobody's image."""
-    rows = 64
+    rows = 64 if size < 8_000_000 else 8192
     head = b"".join(
         (
             _element(0x0008, 0x0016, b"UI", CT.encode()),

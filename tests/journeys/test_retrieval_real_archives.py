@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.journeys.test_move_drop_in import ENVIRONMENT
 from tests.requestor.archive import Instance, make_instances
-from tests.requestor.daemon import Daemon, free_port, remote, retrieval
+from tests.requestor.daemon import Daemon, free_port, remote, retrieval, wait_until
 from tests.requestor.real_archives import dcmqrscp, orthanc
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("retrieval")]
@@ -39,11 +39,12 @@ def test_a_real_archive_is_mirrored_mended_and_verified(tmp_path: Path, start: S
             assert {f"CT.{one.uid}" for one in instances} == set(daemon.stored())
             lost = daemon.objects / f"CT.{instances[0].uid}"
             lost.unlink()
-            stored = len(daemon.events("object.stored"))
+            wait_until(lambda: len(daemon.events("object.stored")) == 24, "the log has them")
             daemon.ask("jobs.run", name="all")
             assert daemon.finished("all", 60)["run"]["verified"] == 4
             assert lost.exists()
-            assert len(daemon.events("object.stored")) - stored == 1
+            wait_until(lambda: len(daemon.events("object.stored")) > 24, "the log has it")
+            assert len(daemon.events("object.stored")) == 25
             for name in ("as-it-is", "listed"):
                 daemon.ask("jobs.run", name=name)
                 assert daemon.finished(name, 60)["run"]["state"] == "verified"

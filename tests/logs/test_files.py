@@ -31,6 +31,12 @@ def test_files_are_private_to_owner_and_group(tmp_path: Path) -> None:
     assert (tmp_path / "x.log").stat().st_mode & 0o007 == 0
 
 
+def test_a_named_pipe_that_nobody_reads_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="No such device"):
+        LogFile(str(tmp_path / "pipe"))
+
+
 def test_a_file_is_rotated_between_lines_at_its_size(tmp_path: Path) -> None:
     file = LogFile(str(tmp_path / "x.log"), RotateSettings(size=100, keep=3))
     file.write([line(number) for number in range(12)])

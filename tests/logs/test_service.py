@@ -208,3 +208,27 @@ def test_the_salt_stays_with_the_state_directory(tmp_path: Path) -> None:
     assert first.salt == second.salt
     assert (tmp_path / "log-salt").stat().st_mode & 0o777 == 0o600
     assert prepare(LogSettings()).salt != prepare(LogSettings()).salt
+
+
+def test_fifty_reloads_leave_no_descriptor_and_no_process(tmp_path: Path) -> None:
+    def body(service: LogService) -> None:
+        def descriptors() -> int:
+            return len(os.listdir("/proc/self/fd"))
+
+        before = descriptors()
+        for number in range(50):
+            service.swap(prepare(to_file(tmp_path / f"{number % 3}.log")))
+            structlog.get_logger("dicomd.x").info("one.line")
+        assert descriptors() == before
+        former = 0
+        while former < 50:
+            pid, _ = os.waitpid(-1, 0)
+            assert pid != service._writer
+            assert service.owns(pid)
+            service.reaped(pid)
+            former += 1
+        assert not service._former
+
+    speak(to_file(tmp_path / "x.log"), body)
+    lines = [line for path in tmp_path.glob("*.log") for line in lines_of(path)]
+    assert sum(1 for line in lines if line["event"] == "one.line") == 50

@@ -23,8 +23,9 @@ _COPY_BYTES = 1 << 20
 
 
 def open_for_append(path: str, *, truncate: bool = False, mode: int = FILE_MODE) -> int:
-    """The file's descriptor, made if missing. OSError when it cannot be opened."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    """The file's descriptor, made if missing. OSError when it cannot be opened, or when it is a
+    named pipe that nobody reads."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
     return os.open(path, flags | (os.O_TRUNC if truncate else 0), mode)
 
 

@@ -172,15 +172,39 @@ def test_how_an_association_broke(facts: dict[str, Any], said: list[str]) -> Non
     assert Talk(20).hear(record("association.aborted", 30, **BOUND, **facts)) == said
 
 
+CUT = "the data set cannot be parsed"
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (
+            "Affected SOP Instance UID is empty or over 64 bytes",
+            "AffectedSOPInstanceUID: bad size",
+        ),
+        ("Affected SOP Class UID is empty or over 64 bytes", "AffectedSOPClassUID: bad size"),
+        ("a C-STORE-RQ without data set", "DataSetType == NULL"),
+        ("Priority is missing", "Priority is missing"),
+    ],
+)
+def test_a_bad_store_request_is_a_warning(reason: str, said: str) -> None:
+    facts = {"calling_ae": "A", "called_ae": "B", "reason": reason}
+    (line,) = Talk(30).hear(record("message.refused", 40, command="0001", **facts))
+    assert line == f"30 dcmnet: DIMSE Warning: (A,B): C-Store RQ: {said}"
+
+
 def test_failures_are_errors() -> None:
     assert Talk(40).hear(
         record("object.refused", 30, status="A700", reason="no room", **BOUND),
         record("message.refused", 40, command="0020", **BOUND),
+        record("object.refused", 30, status="C000", context=3, reason=f"{CUT}: cut off", **BOUND),
         record("connection.failed", 30, reason="unrecognized PDU type 68H"),
         record("connection.failed", 30, reason="no A-ASSOCIATE-RQ in time"),
     ) == [
         "40 dcmnet: cannot store received object: no room",
         ("40 dcmnet: cannot handle this kind of DIMSE command (0x0020), we are a Storage SCP only"),
+        f"40 dcmnet: Unable to receive dataset on presentation context 3: {CUT}: cut off",
+        "40 dcmnet: Unable to receive C-STORE dataset on presentation context 3",
         "40 dcmnet: Could not receive association request: Unrecognized PDU type: 68",
         "40 dcmnet: Could not receive association request: DUL network read timeout",
     ]

@@ -37,6 +37,14 @@ REASONS = {
 }
 """Our reasons that DCMTK has other words for."""
 
+_STORE_FAULTS = (
+    ("SOP Class UID is empty or over", "AffectedSOPClassUID: bad size"),
+    ("SOP Instance UID is empty or over", "AffectedSOPInstanceUID: bad size"),
+    ("without data set", "DataSetType == NULL"),
+)
+"""What is wrong with a C-STORE-RQ, part of our reason -> DCMTK's words."""
+
+_UNPARSABLE = "the data set cannot be parsed"
 _STRANGE_PDU = re.compile("unrecognized PDU type ([0-9A-F]+)H")
 _STORE_STATUS = (
     (0x0000, 0x0000, "Success"),
@@ -274,6 +282,12 @@ class DcmtkSpeaker:
 
     def _refused_message(self, facts: Mapping[str, Any], level: int) -> Messages:
         text = str(facts.get("command", ""))
+        if text == "0001":
+            fault = next(
+                (words for known, words in _STORE_FAULTS if known in _reason(facts)), _reason(facts)
+            )
+            callers = f"({facts.get('calling_ae', '')},{facts.get('called_ae', '')})"
+            return [(WARN, self._net, f"DIMSE Warning: {callers}: C-Store RQ: {fault}")]
         field = f"0x{text.lower()}" if len(text) == 4 else text
         return [
             (
@@ -303,6 +317,14 @@ class DcmtkSpeaker:
 
     def _refused(self, facts: Mapping[str, Any], level: int) -> Messages:
         status = int(str(facts.get("status", "0")), 16)
+        if self._application == "dcmtk.apps.dcmrecv" and not self._is_daemon:
+            reason = _reason(facts)
+            if reason.startswith(_UNPARSABLE):  # aborted behind it, not answered
+                place = f"on presentation context {facts.get('context', '')}"
+                return [
+                    (ERROR, self._net, f"Unable to receive dataset {place}: {reason}"),
+                    (ERROR, self._net, f"Unable to receive C-STORE dataset {place}"),
+                ]
         messages: Messages = [(ERROR, self._net, f"cannot store received object: {_reason(facts)}")]
         return messages if self._moves else [*messages, *self._response("C-STORE", facts, status)]
 

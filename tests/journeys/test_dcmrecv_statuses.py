@@ -26,6 +26,7 @@ from tests.journeys.peers import (
     store_rq,
     uid_element,
 )
+from tests.journeys.running import wait_until
 from tests.upper_layer.wire import (
     CT,
     EXPLICIT,
@@ -437,3 +438,22 @@ def test_a_receiver_leaves_nothing_hidden(tmp_path: Path, mode: str) -> None:
         assert sender.store(store_rq(UID), DATA) == "0000"
     assert receiver.process.returncode == 0
     assert os.listdir(receiver.objects) == ([] if mode == "--ignore" else [NAME])
+
+
+WARNINGS = {
+    "an empty SOP instance UID": "AffectedSOPInstanceUID: bad size",
+    "a command that announces no data set": "DataSetType == NULL",
+    "cut inside its last element": "E: Unable to receive C-STORE dataset on presentation context 1",
+    "N-CREATE": "E: cannot handle this kind of DIMSE command (0x0140), we are a Storage SCP only",
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("row", WARNINGS)
+def test_an_abort_is_told_in_dcmtks_words(
+    receivers: Callable[[str, str], Receiver], row: str, tool: str
+) -> None:
+    receiver = receivers(tool, "-B")
+    before = len(receiver.text())
+    _outcome(receiver, ROWS[row].sent)
+    wait_until(lambda: WARNINGS[row] in receiver.text()[before:], WARNINGS[row])

@@ -231,6 +231,7 @@ def test_movescu_tells_its_own_association_and_those_it_receives() -> None:
         record("move.ended", 10, status="0000"),
         record("call.released", 10),
         record("call.failed", 40, reason="TCP Initialization Error: Connection refused"),
+        record("call.failed", 40, reason="Association Rejected:\nResult: R\nReason: No\x1b"),
     ) == [
         "20 apps.movescu: Requesting Association",
         "20 apps.movescu: Association Accepted (Max Send PDV: 16372)",
@@ -258,6 +259,7 @@ def test_movescu_tells_its_own_association_and_those_it_receives() -> None:
             "50 apps.movescu: Association Request Failed:\n"
             "TCP Initialization Error: Connection refused"
         ),
+        "50 apps.movescu: Association Rejected:\nResult: R\nReason: No\\x1b",
     ]
 
 

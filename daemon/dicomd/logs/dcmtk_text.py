@@ -122,8 +122,10 @@ class DcmtkSpeaker:
     def messages(self, record: Record) -> list[LogEvent]:
         """What DCMTK would have logged for this record, if anything."""
         time_ns, level, logger, event, pid, facts = record
+        own_lines = event == "call.failed"  # its reason is ours, and may have several lines
         facts = {
-            key: escape(value) if isinstance(value, str) else value for key, value in facts.items()
+            key: _escaped(value, lines=own_lines) if isinstance(value, str) else value
+            for key, value in facts.items()
         }
         record = (time_ns, level, logger, event, pid, facts)
         speak = self._table.get(event)
@@ -401,6 +403,10 @@ def host_name(address: str) -> str:
         return socket.gethostbyaddr(address)[0].partition(".")[0] or address
     except OSError:
         return address
+
+
+def _escaped(text: str, *, lines: bool) -> str:
+    return "\n".join(map(escape, text.split("\n"))) if lines else escape(text)
 
 
 def _reason(facts: Mapping[str, Any]) -> str:

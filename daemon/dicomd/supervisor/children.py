@@ -53,7 +53,7 @@ class Role:
     keeps: Sequence[Any] = ()
     """Sockets that the child keeps; it closes all others of the supervisor's."""
     birth_s: float = 30.0
-    silence_s: float = 15.0
+    silence_s: float = 30.0
     """A child without a heartbeat for this long is taken for hung."""
     once: bool = False
     """The child does its work and ends; it isn't replaced."""

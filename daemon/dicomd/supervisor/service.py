@@ -250,12 +250,14 @@ class Service:
                 return crew
         return None
 
-    def gone(self, role: Role, pid: int, start_time: int) -> None:
-        """A child was reaped: sweep what it left, let its crew end, let its successor begin."""
+    def gone(self, role: Role, pid: int, start_time: int, *, clean: bool) -> None:
+        """A child was reaped: sweep what it left unless it ended in order, let its crew end, let
+        its successor begin."""
         crew = self.crew_of(role)
         if crew is not None:
             crew.board.scoreboard.clear(crew.rows[crew.roles.index(role)])
-            self._stores.sweep_after(crew.trade.store.directory, pid, start_time)
+            if not clean:
+                self._stores.sweep_after(crew.trade.store.directory, pid, start_time)
             if crew in self.old_crews and crew.is_gone:
                 self.old_crews.remove(crew)
                 crews.dissolve(crew)

@@ -96,11 +96,10 @@ class Supervisor:
         """Serve until told to stop; returns the exit code. ConfigError and StartError: it did not
         start, and nothing of it is left."""
         process.raise_descriptor_limit()
+        self._signals = Signals()
         try:
-            settings = self._load()
-            self._signals = Signals()
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
-            self._start(settings)
+            self._start(self._load())
             while not self._finished:
                 self._turn()
             if self._failed_start is not None:
@@ -347,7 +346,7 @@ class Supervisor:
         if not expected:
             exits = self._record.worker_exits
             exits[role.kind] = exits.get(role.kind, 0) + 1
-        self._service.gone(role, child.pid, child.start_time)
+        self._service.gone(role, child.pid, child.start_time, clean=code == 0)
         text = child.failure or child.killed_because or f"it ended with {_words(code)}"
         if self._first is not None and self._first.has(role):
             self._failed_start = StartError(f"{role.kind} {role.name} could not start: {text}")

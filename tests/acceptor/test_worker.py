@@ -33,7 +33,10 @@ from tests.upper_layer.wire import (
     ABORT,
     RELEASE_RP,
     RELEASE_RQ,
+    STORE,
     associate_rq,
+    p_data,
+    pdv,
 )
 
 LIMIT_EXCEEDED = bytes.fromhex("03 00 00000004 00 020302")
@@ -59,6 +62,19 @@ def test_durable_objects_are_committed_by_helper_threads(tmp_path: Path) -> None
             sock.sendall(store(f"1.2.3.{number}"))
             assert status_of(heard(sock)) == 0
         assert len(service.files()) == 20
+
+
+def test_an_object_over_the_limit_is_refused_and_the_association_goes_on(tmp_path: Path) -> None:
+    small = ListenerSettings(limits=LimitSettings(object_size=1000))
+    with Service(tmp_path, listener=small) as service, peer(service) as sock:
+        establish(sock)
+        large = p_data(pdv(1, 3, STORE)) + p_data(pdv(1, 0, data_set())) * 5
+        sock.sendall(large + p_data(pdv(1, 2, b"DATA")))
+        assert status_of(heard(sock)) == 0xA700
+        sock.sendall(OBJECT)
+        assert status_of(heard(sock)) == 0
+        assert len(service.files()) == 1
+        assert not service.leftovers()
 
 
 def test_eight_associations_at_once_land_on_both_workers(tmp_path: Path) -> None:

@@ -76,7 +76,6 @@ class Session:
         "host_name",
         "hung_up",
         "identity",
-        "peer",
         "pending",
         "resume",
     )

@@ -33,6 +33,7 @@ fuzz: $(VENV)/.test
 # What takes minutes: 200 reloads in 60 s under load.
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak_reload
+	$(BIN)/python -m tests.soak_kill
 
 # The peers that the tests talk to: DCMTK's tools and Orthanc, real ones.
 .PHONY: peers

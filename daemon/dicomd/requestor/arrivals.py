@@ -7,6 +7,7 @@ object keeps alive, and for a verdict without waiting. It only reads: spools are
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ log = structlog.get_logger("dicomd.requestor")
 
 _POLL_S = 0.2
 _IDLE_POLL_S = 0.5
+_INDEX_LAG_S = 5.0
 _RECENT = 50_000
 """Arrivals remembered; a bound on memory."""
 
@@ -50,6 +52,7 @@ class Arrivals:
         self._expectations: list[Expectation] = []
         self._offsets: dict[str, int] = {}
         self._recent: dict[str, str] = {}
+        self._credits: deque[tuple[float, tuple[str, ...], str, str]] = deque()
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._stop = threading.Event()
@@ -65,6 +68,17 @@ class Arrivals:
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
+
+    def credit(self, instances: Iterable[str], job: str, run: str) -> None:
+        """Have the manifest say which retrieval brought them, once the index has their rows."""
+        self._credits.append((time.monotonic() + _INDEX_LAG_S, tuple(instances), job, run))
+
+    def _settle_credits(self) -> None:
+        while self._credits and self._credits[0][0] <= time.monotonic():
+            _, instances, job, run = self._credits.popleft()
+            if os.path.exists(self._index_path):
+                with Index(self._index_path) as index:
+                    index.set_job(instances, job, run)
 
     @contextmanager
     def expect(self, instances: Iterable[str], studies: Iterable[str]) -> Iterator[Expectation]:
@@ -125,6 +139,7 @@ class Arrivals:
         while not self._stop.wait(_POLL_S if self._expectations else _IDLE_POLL_S):
             try:
                 self.read_now()
+                self._settle_credits()
             except Exception as exc:  # the one place of this thread that catches broadly
                 log.exception("engine.failing", error=type(exc).__name__)
                 self._stop.wait(1.0)

@@ -363,6 +363,8 @@ class Dispatcher:
                 keys=study.keys,
                 arrivals=self._arrivals,
                 interruption=stop,
+                job=run.job,
+                run_id=run.run,
                 known_missing=study.missing,
             ).run()
             if run.failures:

@@ -26,6 +26,7 @@ FORMAT_VERSION = "dicomd-jobs-1"
 _POLL_S = 0.1
 _MOST_THREADS = 128
 _PRUNED_AT_ONCE = 500
+_BROKEN = frozenset({"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 PRIORITIES = {"high": 1, "medium": 10, "low": 100}
 
 RunBody = Callable[[str], None]
@@ -103,9 +104,13 @@ class JobEngine:
         with SetWorkflowID(run):
             DBOS.start_workflow(self._run_workflow, run)
 
-    def knows_run(self, run: str) -> bool:
-        """Whether it was ever begun."""
-        return DBOS.get_workflow_status(run) is not None
+    def mend_run(self, run: str) -> None:
+        """See to it that an open run goes on: begun if it never was, resumed if it broke."""
+        status = DBOS.get_workflow_status(run)
+        if status is None:
+            self.start_run(run)
+        elif status.status in _BROKEN:
+            DBOS.resume_workflow(run)
 
     def hand_out(self, remote: str, run: str, ordinal: int, handed: int, priority: str) -> None:
         """Queue a transfer. The same transfer is queued once, however often this is called.

@@ -20,7 +20,7 @@ from dicomd.lifeline import HEARTBEAT_S, Activity, Lifeline
 from dicomd.query.dictionary import Dictionary, QueryError, read_dictionaries
 from dicomd.query.files import read_query_file
 from dicomd.query.identifier import Identifier, encode
-from dicomd.query.keys import Key, apply_keys, parse_key
+from dicomd.query.keys import Key, apply_keys, parse_key, repeated_keys
 from dicomd.requestor.association import (
     Association,
     AssociationEnded,
@@ -179,7 +179,14 @@ class Retrieval:
         self._dictionary = dictionary
         for complaint in complaints:
             log.warning("query.doubted", reason=complaint)
-        return [parse_key(text, dictionary) for text in self._settings.keys]
+        keys = [parse_key(text, dictionary) for text in self._settings.keys]
+        for tag in repeated_keys(keys):
+            log.warning(
+                "query.doubted",
+                reason=f"more than one key for ({tag >> 16:04x},{tag & 0xFFFF:04x}): "
+                "the leftmost counts",
+            )
+        return keys
 
     def _identifiers(self, keys: list[Key]) -> Iterator[Identifier]:
         """For each query file, or once without any: ``repeat`` times the identifier."""

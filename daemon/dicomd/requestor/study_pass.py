@@ -75,6 +75,8 @@ class StudyPass:
     keys: dict[int, str]
     arrivals: Arrivals
     interruption: Callable[[], str]
+    job: str = ""
+    run_id: str = ""
     known_missing: tuple[str, ...] = ()
     """What an earlier pass has missed; still promised, even if the archive names it no more."""
     moves: int = 0
@@ -124,6 +126,7 @@ class StudyPass:
             if verdict.missing:
                 reason = self._fetch(line, promised, verdict, expectation, present)
                 present |= self.arrivals.on_disk(verdict.missing, expectation.arrived)
+                self.arrivals.credit(expectation.arrived, self.job, self.run_id)
                 verdict = judge(promised, present)
         return PassResult(
             state="verified" if verdict.is_complete else "missing",

@@ -36,6 +36,7 @@ _LEASE_S = 10.0
 """A daemon that was not heard of for so long is dead: others take its work over."""
 _SCHEDULE_S = 0.5
 _PRUNE_S = 3600.0
+_MEND_S = 30.0
 _QUIET_S = 3.0
 """How long a stop without a drain time waits for C-CANCELs to be answered."""
 
@@ -246,9 +247,7 @@ class Requestor:
         engine.launch(limits)
         self._engine = engine
         self._jobs.runner = engine
-        for run in self._ledger.open_runs():
-            if not engine.knows_run(run.run):
-                engine.start_run(run.run)
+        self._mend(engine)
         log.info("node.joined", node=self._node)
         return True
 
@@ -256,6 +255,7 @@ class Requestor:
         engine = self._engine
         assert engine is not None
         beat = pruned = 0.0
+        mended = time.monotonic()
         while self._drain is None:
             now = time.monotonic()
             self._jobs.fire(self._dispatcher.now())
@@ -270,7 +270,14 @@ class Requestor:
                 before = time.time() - self._settings.jobs.keep_history
                 self._ledger.prune(before)
                 engine.prune(before)
+            if now - mended >= _MEND_S:
+                mended = now
+                self._mend(engine)
             time.sleep(_SCHEDULE_S)
+
+    def _mend(self, engine: JobEngine) -> None:
+        for run in self._ledger.open_runs():
+            engine.mend_run(run.run)
 
     def _take_over(self, engine: JobEngine) -> None:
         for node in self._ledger.lost_nodes(self._node, _LEASE_S):

@@ -152,6 +152,14 @@ class Index:
                 "UPDATE objects SET job = ?, run = ? WHERE sop_instance_uid = ?", uids
             )
 
+    def set_job(self, sop_instance_uids: Iterable[str], job: str, run: str) -> None:
+        """Note which retrieval has asked for instances; an object that has one keeps it."""
+        with self._db:
+            self._db.executemany(
+                "UPDATE objects SET job = ?, run = ? WHERE sop_instance_uid = ? AND job = ''",
+                [(job, run, uid) for uid in sop_instance_uids],
+            )
+
     def forget(self, paths: Iterable[str]) -> None:
         """Delete rows."""
         with self._db:

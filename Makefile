@@ -30,7 +30,7 @@ bench: $(VENV)/.test peers
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz
 
-# What takes minutes: 200 reloads in 60 s under load.
+# What takes minutes: 200 reloads in 60 s under load, kill -9 a hundred times.
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak_reload
 	$(BIN)/python -m tests.soak_kill

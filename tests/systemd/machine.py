@@ -61,6 +61,7 @@ class Machine:
             [*command, "--keep-unit", "--private-network"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         self.wait(self._find_init, BOOT_S, "an init process")
@@ -75,7 +76,10 @@ class Machine:
     def _find_init(self) -> bool:
         assert self._nspawn is not None
         children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text()
-        self._init = int(children.split()[0]) if children.split() else 0
+        for child in children.split():
+            # systemd-nspawn's own helper stands there first.
+            if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                self._init = int(child)
         return self._init != 0
 
     def halt(self) -> None:
@@ -89,6 +93,7 @@ class Machine:
             os.kill(self._init, signal.SIGKILL)
             self._nspawn.wait(30)
         self._nspawn = None
+        self._init = 0
 
     def try_sh(self, script: str, timeout_s: float = 120.0) -> tuple[int, str]:
         """Run a shell script in the machine: exit code and output (both streams)."""

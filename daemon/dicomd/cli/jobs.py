@@ -25,13 +25,19 @@ _ACTIONS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One action each, most with the name of a retrieval."""
+    add_client_arguments(parser)
+    # The same options again behind the action; absent there, they leave alone what stood before.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    add_client_arguments(common)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, summary in _ACTIONS.items():
         sub = actions.add_parser(
-            action, help=summary, description=summary[0].upper() + summary[1:] + "."
+            action,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            parents=[common],
+            allow_abbrev=False,
         )
-        sub.allow_abbrev = False
-        add_client_arguments(sub)
         sub.add_argument("--json", action="store_true", help="the answer as JSON")
         if action != "list":
             sub.add_argument("name", metavar="NAME", help="a key of `retrievals:`")

@@ -25,5 +25,5 @@ done
 systemctl daemon-reload
 case "$1:$2" in
     configure: | 1:) systemctl enable dicomd.service >/dev/null 2>&1 || true ;;
-    configure:* | 2:*) systemctl try-restart dicomd.service || true ;;
+    configure:* | 2:*) systemctl try-restart dicomd.service 'dicomd@*.service' || true ;;
 esac

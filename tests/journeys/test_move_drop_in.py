@@ -1,11 +1,13 @@
 """``dicomd move`` beside the installed movescu: command line, flow, exit codes."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pydicom.data import get_testdata_file
 from tests.requestor.archive import Archive, Asked, Instance, Manners, make_instances
 from tests.requestor.daemon import free_port
 
@@ -238,3 +240,23 @@ def test_objects_behind_the_final_response_are_kept(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_query_files_are_sent_as_movescu_sends_them(tmp_path: Path) -> None:
+    """Two files, one bare and one with a meta header and private, nested and binary elements."""
+    paths = []
+    for name in ("image_dfl.dcm", "rtplan.dcm", "MR_small_bigendian.dcm"):
+        path = get_testdata_file(name)
+        assert isinstance(path, str)
+        paths.append(path)
+    sent: list[list[dict[str, object]]] = []
+    for program in (OURS, THEIRS):
+        with Archive([]) as archive:
+            arguments = (
+                *("-P", "-k", "0008,0052=STUDY", "-k", "PatientName=X"),
+                *("localhost", str(archive.port), *paths),
+            )
+            assert call(program, *arguments).returncode == 0
+            assert len(archive.asked) == 3
+            sent.append([json.loads(one.identifier.to_json()) for one in archive.asked])
+    assert sent[0] == sent[1]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.config.test_asconfig import FULL, GOOD
+from tests.config.profiles.test_asconfig import FULL, GOOD
 
 from dicomd.cli.main import main
 

@@ -20,7 +20,7 @@ from dicomd.cli.move_options import (
 )
 from dicomd.cli.options import CommandLine, CommandLineError
 from dicomd.cli.tool import INFO_LEVEL, ToolLog, fail, run_tool
-from dicomd.config.uid_names import dcmtk_names
+from dicomd.config.profiles.uid_names import dcmtk_names
 from dicomd.errors import StartError
 from dicomd.query.dictionary import QueryError, read_dictionaries
 from dicomd.query.keys import parse_key

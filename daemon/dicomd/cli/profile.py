@@ -7,17 +7,17 @@ from typing import Any
 
 from dicomd.cli import exit_codes
 from dicomd.cli.profile_text import change_lines, profile_lines
-from dicomd.config.profile_diff import (
+from dicomd.config.profiles.diff import (
     Comparison,
     ProfileChange,
     SopClassChange,
     compare_files,
     compare_profiles,
 )
-from dicomd.config.profile_file import ProfileFile, acceptor_obstacle, requestor_obstacle
-from dicomd.config.profile_writer import write_asconfig, write_yaml
-from dicomd.config.profiles import check_profile_file, read_profile_file
-from dicomd.config.uid_names import keyword_of
+from dicomd.config.profiles.file import ProfileFile, acceptor_obstacle, requestor_obstacle
+from dicomd.config.profiles.load import check_profile_file, read_profile_file
+from dicomd.config.profiles.uid_names import keyword_of
+from dicomd.config.profiles.writer import write_asconfig, write_yaml
 from dicomd.errors import ConfigError, Fault, StartError
 from dicomd.settings.profile import AssociationProfile, Role
 

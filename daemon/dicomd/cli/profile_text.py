@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from dicomd.config.profile_diff import Comparison, ProfileChange, SopClassChange
-from dicomd.config.profile_file import acceptor_obstacle, requestor_obstacle
-from dicomd.config.uid_names import described, keyword_of
+from dicomd.config.profiles.diff import Comparison, ProfileChange, SopClassChange
+from dicomd.config.profiles.file import acceptor_obstacle, requestor_obstacle
+from dicomd.config.profiles.uid_names import described, keyword_of
 from dicomd.settings.profile import AssociationProfile
 
 

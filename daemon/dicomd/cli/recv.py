@@ -32,7 +32,7 @@ from dicomd.cli.tool import (
     logging_of,
     run_tool,
 )
-from dicomd.config.profiles import load_profile
+from dicomd.config.profiles.load import load_profile
 from dicomd.errors import BindError, ConfigError, Fault, StartError
 from dicomd.settings.daemon import DaemonSettings
 from dicomd.settings.listener import (
@@ -333,7 +333,7 @@ def _negotiation(options: RecvOptions) -> AssociationProfile:
     if options.profile_file is None:
         return VERIFICATION_ONLY
     # dcmrecv's texts for a profile that cannot be used are known where it is read.
-    from dicomd.config.asconfig import DcmtkProfileError
+    from dicomd.config.profiles.asconfig import DcmtkProfileError
 
     try:
         return load_profile(options.profile_file, options.profile_name)

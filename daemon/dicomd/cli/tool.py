@@ -13,7 +13,7 @@ from typing import Literal
 import dicomd
 from dicomd.cli.options import CommandLine, CommandLineError, Grammar, Option, Section
 from dicomd.config.oflog import read_oflog
-from dicomd.config.uid_names import dcmtk_names
+from dicomd.config.profiles.uid_names import dcmtk_names
 from dicomd.errors import ConfigError, Fault
 from dicomd.settings.log import DcmtkLogSettings, Level, LogSettings
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from dicomd.config.build import Tree
-from dicomd.config.profiles import default_profile, is_yaml, load_profile, read_profile_text
+from dicomd.config.profiles.load import default_profile, is_yaml, load_profile, read_profile_text
 from dicomd.config.schedules import check_cron, check_time, check_timezone
 from dicomd.config.tls import check_tls
 from dicomd.config.yaml_source import Path
@@ -210,7 +210,7 @@ def _profile(
     try:
         text = read_profile_text(reference.file)
         if not is_yaml(text):
-            from dicomd.config.profile_check import check_asconfig
+            from dicomd.config.profiles.check import check_asconfig
 
             found.warnings += check_asconfig(text, reference.file)
         return load_profile(reference.file, reference.name)

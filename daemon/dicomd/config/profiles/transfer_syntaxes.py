@@ -3,7 +3,7 @@
 GE's private syntax stands here as well, because DCMTK names it.
 """
 
-from dicomd.config.named_uid import NamedUid
+from dicomd.config.profiles.named_uid import NamedUid
 
 TRANSFER_SYNTAXES: tuple[NamedUid, ...] = (
     NamedUid("1.2.840.10008.1.2", "LittleEndianImplicit", "ImplicitVRLittleEndian"),

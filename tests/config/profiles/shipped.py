@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dicomd.config.profiles import is_yaml
+from dicomd.config.profiles.load import is_yaml
 
-SHIPPED = Path(__file__).parents[2] / "profiles"
+SHIPPED = Path(__file__).parents[3] / "profiles"
 
 
 def holds_profiles(path: Path) -> bool:

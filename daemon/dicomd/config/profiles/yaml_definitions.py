@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dicomd.config.asconfig import parse_asconfig
-from dicomd.config.asconfig_lexer import reference_name
-from dicomd.config.profile_file import YAML_KEYS, ProfileFile
+from dicomd.config.profiles.asconfig import parse_asconfig
+from dicomd.config.profiles.asconfig_lexer import reference_name
+from dicomd.config.profiles.file import YAML_KEYS, ProfileFile
 from dicomd.config.yaml_source import Document, Path, load_yaml
 from dicomd.errors import ConfigError, Fault
 

@@ -3,7 +3,7 @@
 The asconfig format takes any of them wherever a UID stands, as DCMTK does.
 """
 
-from dicomd.config.named_uid import NamedUid
+from dicomd.config.profiles.named_uid import NamedUid
 
 OTHER_UIDS: tuple[NamedUid, ...] = (
     NamedUid("1.2.840.10008.1.1", "VerificationSOPClass", "Verification"),

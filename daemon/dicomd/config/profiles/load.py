@@ -6,16 +6,16 @@ The two are told apart by content, never by the file's name. Only this module re
 import re
 from typing import Literal
 
-from dicomd.config.asconfig import DcmtkProfileError, parse_asconfig
-from dicomd.config.profile_file import (
+from dicomd.config.profiles.asconfig import DcmtkProfileError, parse_asconfig
+from dicomd.config.profiles.file import (
     YAML_KEYS,
     ProfileFile,
     acceptor_obstacle,
     repeated_abstract_syntax,
     requestor_obstacle,
 )
-from dicomd.config.storage_classes import STORAGE_CLASSES
-from dicomd.config.transfer_syntax_order import (
+from dicomd.config.profiles.storage_classes import STORAGE_CLASSES
+from dicomd.config.profiles.transfer_syntax_order import (
     PREFERRED_TRANSFER_SYNTAXES,
     UNCOMPRESSED_TRANSFER_SYNTAXES,
 )
@@ -74,7 +74,7 @@ def read_profile_file(path: str) -> ProfileFile:
     if not is_yaml(text):
         return parse_asconfig(text, path)
     # Imported here, so that `dicomd recv` with an asconfig file does not pay for YAML.
-    from dicomd.config.profile_yaml import parse_profile_yaml
+    from dicomd.config.profiles.yaml_form import parse_profile_yaml
 
     try:
         return parse_profile_yaml(text, path, read_profile_text, is_yaml)
@@ -89,7 +89,7 @@ def check_profile_file(path: str) -> list[Fault]:
 
     Raises DcmtkProfileError when the file cannot be opened. The YAML form swallows nothing.
     """
-    from dicomd.config.profile_check import check_asconfig
+    from dicomd.config.profiles.check import check_asconfig
 
     text = read_profile_text(path)
     return [] if is_yaml(text) else check_asconfig(text, path)

@@ -8,9 +8,11 @@ DICOM keywords or as DCMTK's names.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dicomd.config.asconfig_lexer import reference_name
-from dicomd.config.profile_file import ListedContext, ProfileEntry, ProfileFile, spelling_of
-from dicomd.config.profile_yaml_entries import (
+from dicomd.config.profiles.asconfig_lexer import reference_name
+from dicomd.config.profiles.file import ListedContext, ProfileEntry, ProfileFile, spelling_of
+from dicomd.config.profiles.uid_names import described
+from dicomd.config.profiles.yaml_definitions import Definition, Definitions, Gathering, did_you_mean
+from dicomd.config.profiles.yaml_entries import (
     Entry,
     Place,
     key_of,
@@ -19,8 +21,6 @@ from dicomd.config.profile_yaml_entries import (
     read_uid,
     read_uids,
 )
-from dicomd.config.profile_yaml_source import Definition, Definitions, Gathering, did_you_mean
-from dicomd.config.uid_names import described
 from dicomd.errors import ConfigError, Fault
 
 LIST_KEYS = ("extends", "remove", "override", "add_first", "add")

@@ -3,11 +3,17 @@
 import pytest
 from pydicom._uid_dict import UID_dictionary
 
-from dicomd.config.other_uids import OTHER_UIDS
-from dicomd.config.storage_classes import STORAGE_CLASSES
-from dicomd.config.transfer_syntaxes import TRANSFER_SYNTAXES
-from dicomd.config.uid_names import dcmtk_name_of, find_uid, keyword_of, resolve_uid, suggestion
-from dicomd.config.well_known_uids import WELL_KNOWN_UIDS
+from dicomd.config.profiles.other_uids import OTHER_UIDS
+from dicomd.config.profiles.storage_classes import STORAGE_CLASSES
+from dicomd.config.profiles.transfer_syntaxes import TRANSFER_SYNTAXES
+from dicomd.config.profiles.uid_names import (
+    dcmtk_name_of,
+    find_uid,
+    keyword_of,
+    resolve_uid,
+    suggestion,
+)
+from dicomd.config.profiles.well_known_uids import WELL_KNOWN_UIDS
 
 TABLES = (*TRANSFER_SYNTAXES, *STORAGE_CLASSES, *OTHER_UIDS, *WELL_KNOWN_UIDS)
 

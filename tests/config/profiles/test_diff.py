@@ -1,6 +1,6 @@
 """What a change of profiles would accept or refuse that was not so before."""
 
-from dicomd.config.profile_diff import SopClassChange, compare_files, compare_profiles
+from dicomd.config.profiles.diff import SopClassChange, compare_files, compare_profiles
 from dicomd.settings.profile import AssociationProfile, PresentationContext, Role
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 from pynetdicom import AE, build_context, evt
-from tests.config.shipped import SHIPPED, SHIPPED_PROFILES
+from tests.config.profiles.shipped import SHIPPED, SHIPPED_PROFILES
 
-from dicomd.config.asconfig import DcmtkProfileError
-from dicomd.config.other_uids import OTHER_UIDS
-from dicomd.config.profile_writer import write_asconfig
-from dicomd.config.profiles import load_profile, read_profile_file
-from dicomd.config.storage_classes import STORAGE_CLASSES
-from dicomd.config.transfer_syntaxes import TRANSFER_SYNTAXES
-from dicomd.config.well_known_uids import WELL_KNOWN_UIDS
+from dicomd.config.profiles.asconfig import DcmtkProfileError
+from dicomd.config.profiles.load import load_profile, read_profile_file
+from dicomd.config.profiles.other_uids import OTHER_UIDS
+from dicomd.config.profiles.storage_classes import STORAGE_CLASSES
+from dicomd.config.profiles.transfer_syntaxes import TRANSFER_SYNTAXES
+from dicomd.config.profiles.well_known_uids import WELL_KNOWN_UIDS
+from dicomd.config.profiles.writer import write_asconfig
 from dicomd.settings.profile import AssociationProfile
 
 DCMRECV, STORESCU = "/usr/bin/dcmrecv", "/usr/bin/storescu"

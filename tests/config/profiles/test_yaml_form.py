@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from dicomd.config.profile_file import ProfileFile
-from dicomd.config.profile_yaml import parse_profile_yaml
-from dicomd.config.profiles import is_yaml
+from dicomd.config.profiles.file import ProfileFile
+from dicomd.config.profiles.load import is_yaml
+from dicomd.config.profiles.yaml_form import parse_profile_yaml
 from dicomd.errors import ConfigError, Fault
 from dicomd.settings.profile import AssociationProfile, Role
 

@@ -8,8 +8,8 @@ serve an acceptor or a requestor.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dicomd.config.asconfig_lexer import reference_name
-from dicomd.config.uid_names import keyword_of
+from dicomd.config.profiles.asconfig_lexer import reference_name
+from dicomd.config.profiles.uid_names import keyword_of
 from dicomd.settings.profile import AssociationProfile, PresentationContext, Role
 
 YAML_KEYS = (

@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from dicomd.config.asconfig_lexer import reference_name
-from dicomd.config.profile_file import acceptor_obstacle, requestor_obstacle
+from dicomd.config.profiles.asconfig_lexer import reference_name
+from dicomd.config.profiles.file import acceptor_obstacle, requestor_obstacle
 from dicomd.settings.profile import AssociationProfile, PresentationContext, Role
 
 _T = TypeVar("_T")

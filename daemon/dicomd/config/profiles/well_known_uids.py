@@ -3,7 +3,7 @@
 Nobody negotiates them; DCMTK knows their names wherever a UID stands, so we do.
 """
 
-from dicomd.config.named_uid import NamedUid
+from dicomd.config.profiles.named_uid import NamedUid
 
 WELL_KNOWN_UIDS: tuple[NamedUid, ...] = (
     NamedUid("1.2.840.10008.1.4.1.1", "TalairachBrainAtlasFrameOfReference", "TalairachBrainAtlas"),

@@ -7,9 +7,9 @@ that every DCMTK from 3.6.7 on knows, and digits for everything else.
 import re
 from collections.abc import Callable, Iterable
 
-from dicomd.config.asconfig_lexer import reference_name
-from dicomd.config.profile_file import ProfileFile
-from dicomd.config.uid_names import dcmtk_name_of, find_uid, keyword_of
+from dicomd.config.profiles.asconfig_lexer import reference_name
+from dicomd.config.profiles.file import ProfileFile
+from dicomd.config.profiles.uid_names import dcmtk_name_of, find_uid, keyword_of
 
 _DROPPED_IN_ASCONFIG = re.compile(r"[^A-Za-z0-9_-]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

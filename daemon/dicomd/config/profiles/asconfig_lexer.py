@@ -13,7 +13,7 @@
 - Sections before the first supersection and keys before the first section are lost.
 
 Nothing here is ever a fault: what the tree means is for ``asconfig``, what looks wrong about it for
-``profile_check``.
+``check``.
 """
 
 from dataclasses import dataclass, field

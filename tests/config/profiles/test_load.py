@@ -4,27 +4,27 @@ from pathlib import Path
 
 import pytest
 from pydicom._uid_dict import UID_dictionary
-from tests.config.shipped import SHIPPED, SHIPPED_PROFILES
-from tests.config.test_asconfig import FULL, GOOD
-from tests.config.test_profile_yaml import BASE
+from tests.config.profiles.shipped import SHIPPED, SHIPPED_PROFILES
+from tests.config.profiles.test_asconfig import FULL, GOOD
+from tests.config.profiles.test_yaml_form import BASE
 
-from dicomd.config.asconfig import DcmtkProfileError
-from dicomd.config.profile_file import acceptor_obstacle, requestor_obstacle
-from dicomd.config.profiles import (
+from dicomd.config.profiles.asconfig import DcmtkProfileError
+from dicomd.config.profiles.file import acceptor_obstacle, requestor_obstacle
+from dicomd.config.profiles.load import (
     check_profile_file,
     default_profile,
     is_yaml,
     load_profile,
     read_profile_file,
 )
-from dicomd.config.storage_classes import STORAGE_CLASSES
-from dicomd.config.transfer_syntax_order import (
+from dicomd.config.profiles.storage_classes import STORAGE_CLASSES
+from dicomd.config.profiles.transfer_syntax_order import (
     LOSSLESS_TRANSFER_SYNTAXES,
     LOSSY_TRANSFER_SYNTAXES,
     NOT_FOR_STORAGE,
     PREFERRED_TRANSFER_SYNTAXES,
 )
-from dicomd.config.transfer_syntaxes import TRANSFER_SYNTAXES
+from dicomd.config.profiles.transfer_syntaxes import TRANSFER_SYNTAXES
 from dicomd.settings.profile import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION, AssociationProfile
 
 FOR_ACCEPTORS = [

@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from dicomd.config.asconfig import (
+from dicomd.config.profiles.asconfig import (
     ENTRY_NAMES,
     ENTRY_SPELLINGS,
     EXTENDED_NEGOTIATION,
@@ -18,7 +18,7 @@ from dicomd.config.asconfig import (
     TRANSFER_SYNTAXES,
     numbered_entries,
 )
-from dicomd.config.asconfig_lexer import (
+from dicomd.config.profiles.asconfig_lexer import (
     Key,
     Section,
     Supersection,
@@ -26,7 +26,7 @@ from dicomd.config.asconfig_lexer import (
     read_tree,
     reference_name,
 )
-from dicomd.config.uid_names import is_known, is_transfer_syntax, keyword_of, resolve_uid
+from dicomd.config.profiles.uid_names import is_known, is_transfer_syntax, keyword_of, resolve_uid
 from dicomd.errors import Fault
 
 _DROPPED = re.compile(r"[^A-Za-z0-9_\-\s]+")

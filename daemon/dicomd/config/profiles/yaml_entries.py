@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dicomd.config.profile_file import ListedContext
-from dicomd.config.uid_names import resolve_uid, suggestion
+from dicomd.config.profiles.file import ListedContext
+from dicomd.config.profiles.uid_names import resolve_uid, suggestion
 from dicomd.config.yaml_source import Document, Path
 from dicomd.errors import Fault
 from dicomd.settings.profile import Role

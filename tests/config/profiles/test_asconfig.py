@@ -2,8 +2,8 @@
 
 import pytest
 
-from dicomd.config.asconfig import DcmtkProfileError, parse_asconfig
-from dicomd.config.asconfig_lexer import read_tree
+from dicomd.config.profiles.asconfig import DcmtkProfileError, parse_asconfig
+from dicomd.config.profiles.asconfig_lexer import read_tree
 from dicomd.settings.profile import AssociationProfile, PresentationContext, Role
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

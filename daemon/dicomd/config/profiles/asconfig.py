@@ -9,7 +9,7 @@ only a requestor cannot use.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dicomd.config.asconfig_lexer import (
+from dicomd.config.profiles.asconfig_lexer import (
     Key,
     Section,
     Supersection,
@@ -18,8 +18,8 @@ from dicomd.config.asconfig_lexer import (
     reference_name,
     upper,
 )
-from dicomd.config.profile_file import ListedContext, ProfileEntry, ProfileFile
-from dicomd.config.uid_names import described, resolve_uid, suggestion
+from dicomd.config.profiles.file import ListedContext, ProfileEntry, ProfileFile
+from dicomd.config.profiles.uid_names import described, resolve_uid, suggestion
 from dicomd.errors import ConfigError, Fault
 from dicomd.settings.profile import Role
 

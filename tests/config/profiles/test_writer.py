@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.config.shipped import SHIPPED_PROFILES
+from tests.config.profiles.shipped import SHIPPED_PROFILES
 
-from dicomd.config.asconfig import parse_asconfig
-from dicomd.config.asconfig_lexer import reference_name
-from dicomd.config.other_uids import OTHER_UIDS
-from dicomd.config.profile_file import ListedContext, ProfileEntry, ProfileFile
-from dicomd.config.profile_writer import write_asconfig, write_yaml
-from dicomd.config.profile_yaml import parse_profile_yaml
-from dicomd.config.profiles import is_yaml, read_profile_file
-from dicomd.config.storage_classes import STORAGE_CLASSES
-from dicomd.config.transfer_syntaxes import TRANSFER_SYNTAXES
+from dicomd.config.profiles.asconfig import parse_asconfig
+from dicomd.config.profiles.asconfig_lexer import reference_name
+from dicomd.config.profiles.file import ListedContext, ProfileEntry, ProfileFile
+from dicomd.config.profiles.load import is_yaml, read_profile_file
+from dicomd.config.profiles.other_uids import OTHER_UIDS
+from dicomd.config.profiles.storage_classes import STORAGE_CLASSES
+from dicomd.config.profiles.transfer_syntaxes import TRANSFER_SYNTAXES
+from dicomd.config.profiles.writer import write_asconfig, write_yaml
+from dicomd.config.profiles.yaml_form import parse_profile_yaml
 from dicomd.settings.profile import AssociationProfile, Role
 
 

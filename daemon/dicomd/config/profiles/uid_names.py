@@ -7,11 +7,11 @@ PS3.6 A-1 are our extension. A name of DCMTK always wins over a keyword.
 import sys
 from functools import cache
 
-from dicomd.config.named_uid import NamedUid
-from dicomd.config.other_uids import OTHER_UIDS
-from dicomd.config.storage_classes import STORAGE_CLASSES
-from dicomd.config.transfer_syntaxes import TRANSFER_SYNTAXES
-from dicomd.config.well_known_uids import WELL_KNOWN_UIDS
+from dicomd.config.profiles.named_uid import NamedUid
+from dicomd.config.profiles.other_uids import OTHER_UIDS
+from dicomd.config.profiles.storage_classes import STORAGE_CLASSES
+from dicomd.config.profiles.transfer_syntaxes import TRANSFER_SYNTAXES
+from dicomd.config.profiles.well_known_uids import WELL_KNOWN_UIDS
 from dicomd.settings.profile import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 
 _LITTLE = sys.byteorder == "little"

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.config.shipped import SHIPPED_PROFILES
-from tests.config.test_asconfig import FULL, GOOD
+from tests.config.profiles.shipped import SHIPPED_PROFILES
+from tests.config.profiles.test_asconfig import FULL, GOOD
 
-from dicomd.config.profile_check import check_asconfig
-from dicomd.config.profiles import check_profile_file
+from dicomd.config.profiles.check import check_asconfig
+from dicomd.config.profiles.load import check_profile_file
 
 
 def test_a_sound_file_has_no_warning() -> None:

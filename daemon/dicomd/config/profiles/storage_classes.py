@@ -4,7 +4,7 @@ Retired classes, the trial ones, DICOS and DICONDE, and the non-patient objects 
 among them: whatever can come as a C-STORE.
 """
 
-from dicomd.config.named_uid import NamedUid
+from dicomd.config.profiles.named_uid import NamedUid
 
 STORAGE_CLASSES: tuple[NamedUid, ...] = (
     NamedUid("1.2.840.10008.5.1.1.27", "RETIRED_StoredPrintStorage", "StoredPrintStorage"),

@@ -1,0 +1,1 @@
+"""Association profiles on disk to AssociationProfile: asconfig and YAML, checked and compared."""

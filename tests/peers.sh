@@ -6,6 +6,7 @@ command -v /usr/bin/dcmrecv >/dev/null 2>&1 || missing="$missing dcmtk"
 command -v Orthanc >/dev/null 2>&1 || [ -x /usr/sbin/Orthanc ] || missing="$missing orthanc"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -e /lib/x86_64-linux-gnu/libwrap.so.0 ] || [ -e "/lib/$(uname -m)-linux-gnu/libwrap.so.0" ] || missing="$missing libwrap0"
+command -v groff >/dev/null 2>&1 || missing="$missing groff-base"
 command -v logrotate >/dev/null 2>&1 || [ -x /usr/sbin/logrotate ] || missing="$missing logrotate"
 command -v mkfs.ext4 >/dev/null 2>&1 || [ -x /usr/sbin/mkfs.ext4 ] || missing="$missing e2fsprogs"
 [ -z "$missing" ] && exit 0

@@ -34,6 +34,7 @@ fuzz: $(VENV)/.test
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak_reload
 	$(BIN)/python -m tests.soak_kill
+	$(BIN)/python -m tests.soak_retrieval
 
 # The peers that the tests talk to: DCMTK's tools and Orthanc, real ones.
 .PHONY: peers

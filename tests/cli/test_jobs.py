@@ -64,7 +64,11 @@ def command(*arguments: str) -> int:
         (
             ["run", "n", "--dry-run"],
             {"name": "n", "dry_run": True},
-            {"dry_run": True, "studies": [{"level": "STUDY", "StudyInstanceUID": "1.2"}]},
+            {
+                "dry_run": True,
+                "total": 1,
+                "studies": [{"level": "STUDY", "StudyInstanceUID": "1.2"}],
+            },
             "1 would be fetched",
         ),
         (["pause", "n"], {"name": "n"}, {"name": "n", "paused": True}, "n paused"),

@@ -159,7 +159,7 @@ def _run(answer: Mapping[str, Any]) -> str:
         " ".join([one["level"], *(f"{name}={uid}" for name, uid in one.items() if name != "level")])
         for one in studies
     ]
-    return "\n".join([*lines, f"{len(studies)} would be fetched"])
+    return "\n".join([*lines, f"{answer['total']} would be fetched"])
 
 
 def _done(answer: Mapping[str, Any]) -> str:

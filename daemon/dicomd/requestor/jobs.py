@@ -19,7 +19,9 @@ from dicomd.settings.retrieval import RetrievalSettings
 
 log = structlog.get_logger("dicomd.requestor")
 
-_MISSING_SHOWN = 100_000
+_MISSING_SHOWN = 50_000
+_DRY_RUN_SHOWN = 20_000
+"""An answer has to fit into what may wait on a lifeline, 8 MiB."""
 _STUDIES_SHOWN = 1000
 _TAGS = {
     0x00100020: "PatientID",
@@ -221,7 +223,10 @@ class Jobs:
             return {
                 "name": job,
                 "dry_run": True,
-                "studies": [{"level": level, **_named(keys)} for level, keys in units],
+                "total": len(units),
+                "studies": [
+                    {"level": level, **_named(keys)} for level, keys in units[:_DRY_RUN_SHOWN]
+                ],
             }
         open_runs = self._ledger.open_runs(job)
         if open_runs:
@@ -287,7 +292,7 @@ class Jobs:
 def _study_facts(study: Study) -> dict[str, Any]:
     facts = asdict(study)
     del facts["run"], facts["keys"], facts["handed"]
-    facts["missing"] = list(study.missing)
+    facts["missing"] = len(study.missing)  # their UIDs stand together, beside the studies
     facts["next_at"] = _moment(study.next_at) if study.next_at > time.time() else None
     return {**_named(study.keys), **facts}
 

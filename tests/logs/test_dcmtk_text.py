@@ -6,7 +6,7 @@ import pytest
 
 from dicomd.logs.channel import Record
 from dicomd.logs.dcmtk_text import DcmtkSpeaker
-from dicomd.logs.oflog_layouts import LogEvent
+from dicomd.logs.oflog.layouts import LogEvent
 from dicomd.settings.log import DcmtkLogSettings
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -15,8 +15,8 @@ import pytest
 from tests.logs.speaking import in_child
 
 from dicomd.config.oflog import LEVELS, read_oflog
-from dicomd.logs.oflog_layouts import LogEvent
-from dicomd.logs.oflog_tree import LoggerTree
+from dicomd.logs.oflog.layouts import LogEvent
+from dicomd.logs.oflog.tree import LoggerTree
 
 DCMRECV = "/usr/bin/dcmrecv"
 END = "<<END>>"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dicomd.logs.channel import Record
 from dicomd.logs.dcmtk_text import DcmtkSpeaker
-from dicomd.logs.oflog_tree import LoggerTree
+from dicomd.logs.oflog.tree import LoggerTree
 from dicomd.settings.log import DcmtkLogSettings
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from dicomd.logs.channel import Record
 from dicomd.logs.dcmtk_dumps import association_dump, dimse_dump
-from dicomd.logs.oflog_layouts import LogEvent
+from dicomd.logs.oflog.layouts import LogEvent
 from dicomd.logs.privacy import escape
 from dicomd.logs.render import message_text
 from dicomd.settings.log import DcmtkLogSettings

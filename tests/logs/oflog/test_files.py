@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomd.logs.oflog_files import (
+from dicomd.logs.oflog.files import (
     ConsoleTarget,
     DailyTarget,
     FileTarget,
@@ -15,7 +15,7 @@ from dicomd.logs.oflog_files import (
     SyslogTarget,
     next_period,
 )
-from dicomd.logs.oflog_layouts import LogEvent, format_time
+from dicomd.logs.oflog.layouts import LogEvent, format_time
 
 EVENT = LogEvent(1_795_302_000_057_764_000, 30, "dcmtk.dcmnet", "text", 42)
 

@@ -16,8 +16,8 @@ from typing import Protocol
 from xml.sax.saxutils import quoteattr
 
 from dicomd.logs.files import open_for_append
-from dicomd.logs.oflog_filters import is_true
-from dicomd.logs.oflog_layouts import LogEvent, level_name
+from dicomd.logs.oflog.filters import is_true
+from dicomd.logs.oflog.layouts import LogEvent, level_name
 from dicomd.logs.outputs import FACILITIES
 
 Complain = Callable[[str], None]

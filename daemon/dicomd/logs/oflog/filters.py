@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from dicomd.logs.oflog_layouts import LogEvent
+from dicomd.logs.oflog.layouts import LogEvent
 
 Filter = Callable[[LogEvent], bool | None]
 """True accepts, False denies, None leaves it to the next."""

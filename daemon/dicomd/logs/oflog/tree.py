@@ -8,7 +8,7 @@ about the file while it does so is gathered in ``complaints``, in its order and 
 import time
 from collections.abc import Callable
 
-from dicomd.logs.oflog_files import (
+from dicomd.logs.oflog.files import (
     ConsoleTarget,
     DailyTarget,
     FileTarget,
@@ -18,8 +18,8 @@ from dicomd.logs.oflog_files import (
     SyslogTarget,
     Target,
 )
-from dicomd.logs.oflog_filters import Filter, is_true, make_filter, passes
-from dicomd.logs.oflog_layouts import (
+from dicomd.logs.oflog.filters import Filter, is_true, make_filter, passes
+from dicomd.logs.oflog.layouts import (
     BUILT_IN_PATTERN,
     Layout,
     LayoutError,

@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.journeys.peers import Sender, asconfig, small_data_set, store_rq
 from tests.journeys.running import descendants, free_port, refuses, running, wait_until
 from tests.soak_reload import footprint, reload_under_load
+from tests.upper_layer.wire import CT, EXPLICIT
 
 pytestmark = pytest.mark.journey
 
@@ -178,6 +180,35 @@ def test_log_settings_change_with_a_reload(tmp_path: Path) -> None:
         assert association.store(1) == 0
         association.release()
         wait_until(lambda: "object.stored" in other.read_text(), "the object's line")
+
+
+def test_warnings_are_logged_by_a_reload_too(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        assert not daemon.events("config.warned")
+        profile = asconfig(tmp_path / "doubtful.cfg", [(CT, (EXPLICIT,))])
+        profile.write_text(f"{profile.read_text()}Surprise = 1\n")
+        line = len(profile.read_text().splitlines())
+        daemon.tree["listeners"]["one"]["profile"] = {"file": str(profile), "name": "Test"}
+        daemon.write()
+        assert daemon.ask("reload")["ok"]
+        wait_until(lambda: daemon.events("config.warned"), "the warning")
+        assert f"{profile}:{line}" in daemon.events("config.warned")[0]["reason"]
+
+
+def test_names_that_come_to_hold_patient_values_are_hidden_from_then_on(tmp_path: Path) -> None:
+    """A reload changes nothing but a store's template; the log follows."""
+    with running(tmp_path) as daemon:
+        daemon.tree["stores"]["archive"]["subdirectories"] = "{PatientName}"
+        daemon.write()
+        assert daemon.ask("reload")["ok"]
+        with Sender(daemon.port()) as sender:
+            sender.associate()
+            assert sender.store(store_rq("1.2.3"), small_data_set("1.2.3")) == "0000"
+            sender.release()
+        assert list(daemon.objects.glob("NOBODY/CT.*"))
+        wait_until(lambda: daemon.events("association.released"), "the lines")
+        assert daemon.events("object.stored")
+        assert "NOBODY" not in daemon.log.read_text()
 
 
 def test_order_during_a_reload_is_carried_out_after_it(tmp_path: Path) -> None:

@@ -79,7 +79,10 @@ class Reloading:
 
     def ended(self, planned: ReloadPlan) -> None:
         """The new settings are in force."""
-        self.preparation = None
+        preparation, self.preparation = self.preparation, None
+        if preparation is not None:
+            for warning in preparation.settings.warnings:
+                log.warning("config.warned", reason=warning)
         seconds = time.monotonic() - self._began
         result = "applied" if planned.changes or planned.replaced else "unchanged"
         described = planned.as_dict()
@@ -102,7 +105,7 @@ class Reloading:
         if preparation is None:
             return
         self._service.abandon(preparation)
-        if preparation.settings.logging != self._service.settings.logging:
+        if _logs_differ(preparation.settings, self._service.settings):
             self._restore_logs()
         self.reject((fault,))
 
@@ -140,8 +143,9 @@ class Reloading:
         # Whether it may be reloaded at all is asked before anything is opened.
         before = plan(service.settings, settings)
         prepared: PreparedLogs | None = None
-        if before.logging:
-            prepared = prepare_logs(settings)
+        if _logs_differ(settings, service.settings):
+            # Workers of before go on for a while, and speak of the folders of before.
+            prepared = prepare_logs(settings, before=service.settings)
         control = None
         try:
             if before.control and settings.control_socket:
@@ -181,13 +185,19 @@ class Reloading:
             wait(message)
 
 
-def prepare_logs(settings: DaemonSettings) -> PreparedLogs:
-    """Open the outputs of the log; ConfigError names those that cannot be opened."""
-    return prepare(
-        settings.logging,
-        state_directory=settings.state_directory,
-        private=private_directories(settings),
-    )
+def prepare_logs(settings: DaemonSettings, *, before: DaemonSettings | None = None) -> PreparedLogs:
+    """Open the outputs of the log; ConfigError names those that cannot be opened. What the log must
+    not show under the settings ``before`` is not shown either."""
+    private = private_directories(settings)
+    if before is not None:
+        private = tuple(dict.fromkeys((*private, *private_directories(before))))
+    return prepare(settings.logging, state_directory=settings.state_directory, private=private)
+
+
+def _logs_differ(new: DaemonSettings, old: DaemonSettings) -> bool:
+    """Whether the log has to be set up anew: for its own settings, or because file names of a
+    store have come to hold, or hold no longer, what the log must not show."""
+    return new.logging != old.logging or private_directories(new) != private_directories(old)
 
 
 def faults_of(error: DicomdError) -> tuple[Fault, ...]:

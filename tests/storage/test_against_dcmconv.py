@@ -101,7 +101,7 @@ def compare(folder: Path, path: Path, options: list[str], settings: RewriteSetti
     # As dcmrecv: like dcmconv it makes missing UIDs up, where movescu refuses.
     sink = sink_of(mine, rewrite=settings, implementation="dcmrecv", durability="none")
     try:
-        kept = Path(store(sink, data, replace(instance)).path)
+        kept = Path(store(sink, data, instance).path)
     except StorageError as error:
         return "" if made.returncode or error.status != 0xC000 else f"{path.name}: {error}"
     finally:

@@ -14,7 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from dicomd.errors import StorageError
-from dicomd.settings.storage import DCMRECV_REWRITE
+from dicomd.settings.storage import DCMRECV_REWRITE, StoreSettings
+from dicomd.storage import placing
+from dicomd.storage.directory import DirectorySink
 from dicomd.storage.part10 import DCMTK_GENERIC_SOP_CLASS_UID, Implementation, parse_meta
 from dicomd.storage.sink import Delivery
 from tests.storage.objects import (
@@ -343,6 +345,43 @@ def test_a_folder_that_was_replaced_is_noticed(tmp_path: Path) -> None:
     assert names_in(tmp_path / "old") == ["CT.1.2.3"]
 
 
+def test_without_durability_a_folder_is_believed_for_an_instant_only(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    now = [100.0]
+    settings = StoreSettings(directory=str(folder), durability="none", min_free_space=0)
+    sink = DirectorySink(
+        settings,
+        checks="strict",
+        implementation="dicomd",
+        max_object_bytes=None,
+        clock=lambda: now[0],
+    )
+    store(sink, dataset())
+    folder.rename(tmp_path / "old")
+    folder.mkdir()
+    now[0] += 0.01
+    store(sink, dataset("1.2.4"), instance_of("1.2.4"))
+    assert names_in(folder) == ["CT.1.2.4"]
+    shutil.rmtree(folder)
+    folder.mkdir()
+    store(sink, dataset("1.2.5"), instance_of("1.2.5"))
+    assert names_in(folder) == ["CT.1.2.5"]
+
+
+def test_where_the_system_has_no_renameat2_names_are_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> bool:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(placing, "rename_new", missing)
+    sink = sink_of(tmp_path)
+    assert store(sink, dataset()).outcome == "stored"
+    assert store(sink, dataset()).outcome == "overwritten"
+    assert names_in(tmp_path) == ["CT.1.2.3"]
+
+
 def test_recv_makes_a_missing_folder_again(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     sink = sink_of(folder, create_directory=True, implementation="dcmrecv")
@@ -377,13 +416,14 @@ def test_the_file_size_limit_is_a700_and_service_goes_on(tmp_path: Path) -> None
     assert names_in(tmp_path) == ["CT.1.2.3", "CT.1.2.5"]
 
 
-@pytest.mark.parametrize("call", ["fdatasync", "fsync", "rename", "writev", "close"])
+@pytest.mark.parametrize("call", ["fdatasync", "fsync", "rename_new", "writev", "close"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_each_failing_call_is_a_refusal_without_a_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
     sink = sink_of(tmp_path)
-    real = getattr(os, call)
+    module = placing if call == "rename_new" else os
+    real = getattr(module, call)
     failed: list[str] = []
 
     def failing(*arguments: object, **keywords: object) -> object:
@@ -397,7 +437,7 @@ def test_each_failing_call_is_a_refusal_without_a_trace(
     delivery = sink.begin(instance_of())
     gc.collect()  # folders of earlier tests close theirs now, not through our call
     with capture_logs() as lines, monkeypatch.context() as patch:
-        patch.setattr(os, call, failing)
+        patch.setattr(module, call, failing)
         answer = outcome_of(delivery)
         assert failed
     assert answer.status == 0xA700

@@ -113,7 +113,7 @@ def feed(association: Association, chunks: Iterable[bytes]) -> list[Event | Data
                 data = b"".join(event.spans)
                 for span in event.spans:
                     span.release()
-                if seen and isinstance(seen[-1], tuple) and not seen[-1][2]:
+                if seen and type(seen[-1]) is tuple and not seen[-1][2]:
                     data = seen.pop()[1] + data  # type: ignore[index]  # a tuple, as asked above
                 seen.append((event.context_id, data, event.last))
         # Nothing lent may be kept behind our back: this fails with a view still exported.

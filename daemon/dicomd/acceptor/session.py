@@ -186,18 +186,15 @@ class Session:
 
     def _process(self, events: Sequence[Event]) -> None:
         for place, event in enumerate(events):
-            kind = type(event)
-            if kind is DatasetReceived:
+            if type(event) is DatasetReceived:
                 operation = self._operation
                 if operation is None:
                     continue  # Follows an abort of ours.
-                assert isinstance(event, DatasetReceived)
                 if event.spans:
                     operation.write(event.spans)
                 if event.last:
                     self._finish(operation)
-            elif kind is CommandReceived:
-                assert isinstance(event, CommandReceived)
+            elif type(event) is CommandReceived:
                 self._command(event)
             else:
                 self._transition(event)

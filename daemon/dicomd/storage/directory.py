@@ -75,6 +75,10 @@ class DirectorySink:
         self.durable = self.blocking
         bit_preserving = settings.mode == "bit-preserving"
         self.rules = Rules(checks, implementation, bit_preserving, settings.abort_unparsable)
+        self._is_strict = checks == "strict"
+        self.never_waits = (
+            bit_preserving and not self.blocking and settings.duplicates == "overwrite"
+        )
         self.naming = naming_of(settings, implementation)
         self.subfolders = subfolders_of(settings, implementation)
         mode = settings.file_mode
@@ -87,6 +91,7 @@ class DirectorySink:
             create=settings.create_directory,
             mode=self.folder_mode,
             durable=self.durable,
+            clock=clock,
         )
         self.placing = Placing(
             settings, output=self.output, naming=self.naming, folder_mode=self.folder_mode
@@ -106,13 +111,14 @@ class DirectorySink:
 
     def begin(self, instance: Instance) -> Delivery:
         """Open a temporary file. StorageError when there is no room, no folder or no valid UID."""
-        self.rules.check_command(instance)
+        if self._is_strict:
+            self.rules.check_command(instance)
         try:
             folder = self.output.current()
             self.space.check(folder.descriptor)
             try:
                 name, descriptor = self.temporary(folder)
-            except FileNotFoundError:  # the incoming folder was taken away: make it again, once
+            except FileNotFoundError:  # it or its incoming folder was taken away
                 folder = self.output.reopen()
                 name, descriptor = self.temporary(folder)
         except OSError as exc:
@@ -214,6 +220,8 @@ class DirectoryDelivery:
     def blocking(self) -> bool:
         """Whether ``commit`` syncs, rewrites, or may have much to compare."""
         sink = self._sink
+        if sink.never_waits:
+            return False
         if sink.blocking:
             return True
         may_copy = not sink.rules.bit_preserving or sink.settings.duplicates != "overwrite"
@@ -286,14 +294,16 @@ class DirectoryDelivery:
         except rewriting.UnsoundError as exc:
             raise self._sink.rules.unparsable(str(exc)) from exc
         finally:
-            self.discard()
+            if self._name or self._descriptor >= 0:
+                self.discard()
 
     def _commit(self) -> Receipt:
         sink = self._sink
         instance = self._instance
-        sink.rules.check_not_empty(self._written - len(self._header) if self._written else 0)
-        if not self._written:
-            self._write(())
+        if self._written <= len(self._header):
+            sink.rules.check_not_empty(self._written - len(self._header) if self._written else 0)
+            if not self._written:
+                self._write(())
         values: dict[int, bytes] = {}
         warnings: tuple[str, ...] = ()
         inspection = self._inspection
@@ -388,14 +398,15 @@ class DirectoryDelivery:
     def _receipt(
         self, placed: Placed, values: dict[int, bytes], warnings: tuple[str, ...]
     ) -> Receipt:
+        path, outcome, kept_bytes = placed
         return Receipt(
-            instance=self._instance,
-            path=placed.path,
-            bytes=self._written if placed.bytes is None else placed.bytes,
-            study_instance_uid=text_of(values, STUDY_INSTANCE_UID),
-            series_instance_uid=text_of(values, SERIES_INSTANCE_UID),
-            outcome=placed.outcome,
-            warnings=warnings,
+            self._instance,
+            path,
+            self._written if kept_bytes is None else kept_bytes,
+            text_of(values, STUDY_INSTANCE_UID) if values else "",
+            text_of(values, SERIES_INSTANCE_UID) if values else "",
+            outcome,
+            warnings,
         )
 
     def discard(self) -> None:

@@ -3,18 +3,22 @@
 Everything is opened relative to a descriptor, without following symbolic links below the output
 folder. A descriptor is never trusted for long: before it is used the path is asked again, so that a
 folder that was removed, replaced or mounted over is noticed and opened anew, and service returns by
-itself. A folder's descriptors close when the last delivery that uses them lets go.
+itself. (A store that is not durable, where asking would be felt, asks every ``_TRUSTED_S``.) A
+folder's descriptors close when the last delivery that uses them lets go.
 """
 
 import errno
 import os
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from dicomd.storage.incoming import INCOMING
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SUBFOLDERS_KEPT_OPEN = 64
+_TRUSTED_S = 0.002
 
 
 class FolderSync:
@@ -128,20 +132,34 @@ class OutputFolder(Folder):
 class Output:
     """A store's folder by its path: opened when first needed, and anew when it was replaced.
 
-    Mutable: the folder as it is open now. Used from the event loop and helper threads.
+    Mutable: the folder as it is open now, and how long it is believed to be the right one. Used
+    from the event loop and helper threads.
     """
 
-    def __init__(self, path: str, *, create: bool, mode: int, durable: bool) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        create: bool,
+        mode: int,
+        durable: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = path
         self._create = create
         self._mode = mode
         self._durable = durable
         self._lock = threading.Lock()
+        self._clock = clock
         self._folder: OutputFolder | None = None
+        self._trusted_until = float("-inf")
 
     def current(self) -> OutputFolder:
-        """The folder that the path leads to at this moment. OSError when it leads nowhere."""
+        """The folder that the path leads to. OSError when it leads nowhere."""
         folder = self._folder
+        now = self._clock()
+        if now < self._trusted_until and folder is not None:
+            return folder
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
@@ -151,13 +169,15 @@ class Output:
             self._make_path()
             return self._open()
         if folder is not None and folder.identity == (status.st_dev, status.st_ino):
+            if not self._durable:
+                self._trusted_until = now + _TRUSTED_S
             return folder
         return self._open()
 
     def reopen(self) -> OutputFolder:
-        """Open it anew, as when the incoming folder was taken away under us."""
+        """Open it anew, as when it or its incoming folder was taken away under us."""
         self._folder = None
-        return self._open()
+        return self.current()
 
     def close(self) -> None:
         """Let go; deliveries under way keep theirs."""

@@ -45,7 +45,7 @@ def writer_of(implementation: Implementation, *, bit_preserving: bool) -> Writer
 class MetaHeader:
     """The header of all instances of one class, transfer syntax and caller."""
 
-    __slots__ = ("_after", "_before", "_fixed_bytes")
+    __slots__ = ("_after", "_before", "_fixed_bytes", "_heads")
 
     def __init__(
         self, writer: Writer, sop_class_uid: str, transfer_syntax_uid: str, calling_ae_title: str
@@ -57,12 +57,22 @@ class MetaHeader:
             after += _text(0x16, b"AE", calling_ae_title)
         self._after = after
         self._fixed_bytes = len(self._before) + len(after)
+        self._heads: dict[int, bytes] = {}
+        """All up to the instance UID, by that UID's length: UIDs of one sender have few lengths."""
 
     def encode(self, sop_instance_uid: str) -> bytes:
         """Preamble, prefix and group 0002 for one instance."""
-        instance = _uid(3, sop_instance_uid)
-        length = _GROUP_LENGTH.pack(2, 0, b"UL", 4, self._fixed_bytes + len(instance))
-        return b"".join((PREAMBLE, length, self._before, instance, self._after))
+        uid = sop_instance_uid.encode("ascii", "replace")
+        if len(uid) & 1:
+            uid += b"\0"
+        head = self._heads.get(len(uid))
+        if head is None:
+            element = _SHORT.pack(2, 3, b"UI", len(uid))
+            length = self._fixed_bytes + len(element) + len(uid)
+            group_length = _GROUP_LENGTH.pack(2, 0, b"UL", 4, length)
+            head = PREAMBLE + group_length + self._before + element
+            self._heads[len(uid)] = head
+        return b"".join((head, uid, self._after))
 
 
 META_LIMIT_BYTES = 65536

@@ -1,15 +1,14 @@
 """A finished temporary file gets its final name, by the duplicates policy, durably.
 
-A name that may replace what is there is given with rename; one that may not, with link and unlink,
-or renameat2 where the file system knows no links. The folder is synced behind it.
+A name that may replace what is there is given with renameat2, which says whether it does, and then
+with rename; one that may not, with link and unlink, or renameat2 where the file system knows no
+links. The folder is synced behind it.
 """
 
 import contextlib
-import ctypes
 import errno
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dicomd.errors import StorageError
 from dicomd.settings.storage import StoreSettings
@@ -17,16 +16,15 @@ from dicomd.storage.contents import same_content
 from dicomd.storage.faults import DUPLICATE_WITH_OTHER_CONTENT
 from dicomd.storage.folders import Folder, Output, OutputFolder
 from dicomd.storage.naming import GeneratedNaming, Naming, Values
+from dicomd.storage.renaming import NOT_OFFERED, rename_new
 from dicomd.storage.sink import Instance
 
 _TRIES = 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
-_RENAME_NOREPLACE = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """Where an object lies, and how it came there: a ``Receipt.outcome``."""
 
     path: str
@@ -35,8 +33,7 @@ class Placed:
     """Size of the file that was kept instead of the new one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Temporary:
+class Temporary(NamedTuple):
     """A temporary file, whole and closed. ``header_bytes`` of it come before the data set."""
 
     folder: OutputFolder
@@ -45,7 +42,7 @@ class Temporary:
 
 
 class Placing:
-    """The last steps of a commit, for one store."""
+    """The last steps of a commit, for one store. Mutable: what the file system cannot do."""
 
     def __init__(
         self,
@@ -61,6 +58,8 @@ class Placing:
         self._durable = settings.durability == "object"
         self._duplicates = settings.duplicates
         self._extension = settings.extension
+        self._asks_first = False
+        """The file system has no renameat2: whether a name is taken is looked up."""
         self._directory = settings.directory.rstrip("/")
         if not self._directory:
             self._directory = "/" if settings.directory.startswith("/") else "."
@@ -70,7 +69,8 @@ class Placing:
     ) -> Placed:
         """Name it. When this returns, ``temporary.name`` is gone. OSError, StorageError."""
         root = temporary.folder
-        if self._output.current().identity != root.identity:
+        current = self._output.current()
+        if current is not root and current.identity != root.identity:
             raise OSError(errno.ENOENT, "the folder was replaced")
         target: Folder = root
         if parts:
@@ -78,16 +78,26 @@ class Placing:
         name = self._naming.name(instance, values)
         if self._duplicates == "overwrite" and not self._naming.generated:
             name += self._extension
-            replaces = os.access(name, os.F_OK, dir_fd=target.descriptor, follow_symlinks=False)
-            os.rename(
-                temporary.name,
-                name,
-                src_dir_fd=root.incoming.descriptor,
-                dst_dir_fd=target.descriptor,
-            )
-            self._sync(target, name, removable=not replaces)
+            replaces = self._replace(root.incoming.descriptor, temporary.name, target, name)
+            if self._durable:
+                self._sync(target, name, removable=not replaces)
             return Placed(self._path(parts, name), "overwritten" if replaces else "stored")
         return self._place_beside(temporary, target, name, instance, values, parts)
+
+    def _replace(self, source: int, name: str, target: Folder, new_name: str) -> bool:
+        """Move the file to its name; returns whether another had it, which is gone. OSError."""
+        descriptor = target.descriptor
+        if not self._asks_first:
+            try:
+                if rename_new(source, name, descriptor, new_name):
+                    return False
+            except OSError as exc:
+                if exc.errno not in NOT_OFFERED:
+                    raise
+                self._asks_first = True
+        taken = os.access(new_name, os.F_OK, dir_fd=descriptor, follow_symlinks=False)
+        os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=descriptor)
+        return taken
 
     def _place_beside(
         self,
@@ -168,17 +178,6 @@ def _name_new(temporary: Temporary, name: str, target: int) -> bool:
     except OSError as exc:
         if exc.errno not in _NO_LINKS:
             raise
-        return _rename_noreplace(incoming, temporary.name, target, name)
+        return rename_new(incoming, temporary.name, target, name)
     os.unlink(temporary.name, dir_fd=incoming)
     return True
-
-
-def _rename_noreplace(source: int, name: str, target: int, new_name: str) -> bool:
-    """renameat2(2) with RENAME_NOREPLACE, which Python does not offer."""
-    renameat2: Callable[..., int] = ctypes.CDLL(None, use_errno=True).renameat2
-    if renameat2(source, name.encode(), target, new_name.encode(), _RENAME_NOREPLACE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number == errno.EEXIST:
-        return False
-    raise OSError(number, os.strerror(number))

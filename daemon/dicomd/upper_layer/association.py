@@ -96,8 +96,7 @@ class Association:
     @property
     def at_rest(self) -> bool:
         """Neither inside a PDU nor inside a message; cheaper than asking for both."""
-        data = self._data
-        return not (data.in_message or data.in_pdu or self._pdu.in_pdu)
+        return self._data.at_rest and not self._pdu.in_pdu
 
     @property
     def held_bytes(self) -> int:

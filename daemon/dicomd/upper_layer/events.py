@@ -1,6 +1,7 @@
 """What happened on the wire, frozen. The union ``Event`` is what ``Association.receive`` yields."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,8 @@ class AssociationRequested:
     encoded: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CommandReceived:
-    """A whole command set, from one or many fragments."""
+class CommandReceived(NamedTuple):
+    """A whole command set, from one or many fragments. A tuple: made for each message."""
 
     context_id: int
     command: bytes

@@ -110,6 +110,13 @@ class DataReader:
         return self._context != _NO_MESSAGE
 
     @property
+    def at_rest(self) -> bool:
+        """Neither in a message nor in a PDU."""
+        return self._context == _NO_MESSAGE and not (
+            self._pdu_left or self._fragment_left or self._partial
+        )
+
+    @property
     def held_bytes(self) -> int:
         """What is kept until the next read."""
         return len(self._partial) + len(self._command)

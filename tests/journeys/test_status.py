@@ -155,3 +155,9 @@ def _get(port: int, path: str) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def test_without_retrievals_the_list_of_jobs_is_empty_and_no_fault(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        assert daemon.ask("jobs.list") == {"ok": True, "result": {"jobs": []}}
+        assert not daemon.ask("jobs.show", arguments={"name": "one"})["ok"]

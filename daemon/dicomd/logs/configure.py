@@ -46,6 +46,9 @@ SALT_FILE = "log-salt"
 _SALT_BYTES = 32
 _STOP_S = 8.0
 _RESTART_S = 1.0
+SILENCE_S = 20.0
+"""A writer that has not reported for this long is taken for hung, and so is one that has not made
+way for its successor by then. Outputs may be slow for longer: they have threads of their own."""
 _OFF = 60
 
 
@@ -166,8 +169,11 @@ class LogService:
         self._prepared: PreparedLogs | None = None
         self._control: socket.socket | None = None
         self._writer = 0
-        self._former: set[int] = set()
+        self._former: dict[int, float] = {}
+        """Writers that were told to make way, and when they are killed if they are still there."""
         self._started = 0.0
+        self._heard = 0.0
+        self._turned = 0.0
         self._counts: dict[str, Any] = {"lines": 0, "dropped": 0, "failing": {}}
 
     def start(self, prepared: PreparedLogs) -> None:
@@ -201,17 +207,33 @@ class LogService:
         """Whether a process that was reaped is a writer, present or former."""
         return pid == self._writer or pid in self._former
 
-    def reaped(self, pid: int) -> None:
-        """A writer has ended. The present one is replaced; what the kernel holds is not lost."""
-        self._former.discard(pid)
+    def reaped(self, pid: int) -> bool:
+        """A writer has ended; True when nobody asked it to. The present one is replaced; what the
+        kernel holds is not lost."""
+        unasked = pid == self._writer and self._prepared is not None
+        self._former.pop(pid, None)
         if pid == self._writer and self._prepared is not None:
             self._writer = 0
             self.turn()
+        return unasked
 
     def turn(self) -> None:
-        """Once a turn of the supervisor's loop: a writer that died is replaced, at most one a
-        second."""
-        waited = time.monotonic() - self._started >= _RESTART_S
+        """Once a turn of the supervisor's loop: a writer that hangs is killed, one that died is
+        replaced, at most one a second."""
+        now = time.monotonic()
+        self.counts()
+        if now - self._turned > 2 * _RESTART_S:
+            # We did not run ourselves: that counts for nobody.
+            self._heard = now
+        self._turned = now
+        if self._writer and now - self._heard > SILENCE_S:
+            self._heard = now
+            _kill(self._writer)
+        for pid, deadline in self._former.items():
+            if now > deadline:
+                self._former[pid] = now + SILENCE_S
+                _kill(pid)
+        waited = now - self._started >= _RESTART_S
         if not self._writer and self._prepared is not None and waited:
             self._restart()
 
@@ -224,6 +246,7 @@ class LogService:
                 break
             if not data:
                 break
+            self._heard = time.monotonic()
             self._counts = json.loads(data)
         return self._counts
 
@@ -257,7 +280,7 @@ class LogService:
         former = self._control
         self._order(b"yield")
         if self._writer:
-            self._former.add(self._writer)
+            self._former[self._writer] = time.monotonic() + SILENCE_S
         self._prepared = prepared
         self._spawn(prepared, former)
         if former is not None:
@@ -305,7 +328,7 @@ class LogService:
             ours.setblocking(False)
             self._control = ours
             self._writer = pid
-            self._started = time.monotonic()
+            self._started = self._heard = time.monotonic()
             prepared.close()
             return
         status = 1
@@ -354,6 +377,12 @@ def fallback(before: PreparedLogs) -> PreparedLogs:
         salt=before.salt,
         private=before.private,
     )
+
+
+def _kill(pid: int) -> None:
+    """SIGKILL to a writer; it is reaped later."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _syslog(address: str, facility: int) -> Sink:

@@ -4,7 +4,7 @@ It reads records from the channel that all processes share, guards them (privacy
 to the outputs' queues. It ends when every speaker is gone (end of file on the channel), or when
 it is told to, and then writes first what it has. Orders come over a socket pair: ``reopen``,
 ``stop`` (at the end: what is in the channel is written first) and ``yield`` (a successor takes over
-the channel as it is); its counts go back the same way, once a second.
+the channel as it is); its counts go back the same way, once a second, and prove that it lives.
 """
 
 import json
@@ -62,7 +62,6 @@ class LogWriter:
             sock.setblocking(False)
             poll.register(sock, select.EPOLLIN)
         report_at = 0.0
-        reported = ""
         while not (self._ended or self._stopping or self._yielding):
             poll.poll(_REPORT_S)
             self._receive()
@@ -71,10 +70,7 @@ class LogWriter:
                 break
             if now >= report_at and not self._orphaned:
                 report_at = now + _REPORT_S
-                counts = self.counts()
-                if counts != reported:
-                    self._send_report(counts)
-                    reported = counts
+                self._send_report(self.counts())
         if self._stopping:
             self._receive()
         self._end()

@@ -24,6 +24,9 @@ from dicomd.supervisor.children import Role
 
 _SPARE_GENERATIONS = 32
 """Generations of a listener that can drain at once and still count against the same limits."""
+WORKER_SILENCE_S = 20.0
+"""A worker without a heartbeat for this long is replaced: before systemd's watchdog (30 s), which
+is not fed meanwhile when it is a listener's last, would end the whole service."""
 
 
 @dataclass(eq=False)
@@ -150,6 +153,7 @@ def assemble(
                 generation=generation,
                 keeps=tuple(sockets),
                 birth=partial(_serve, crew, row, gather_lines),
+                silence_s=WORKER_SILENCE_S,
             )
         )
     return crew

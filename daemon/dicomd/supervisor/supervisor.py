@@ -371,10 +371,11 @@ class Supervisor:
             )
 
     def stranger_gone(self, pid: int, code: int) -> None:
-        """The log writer's end is the log service's business."""
-        del code
-        if self._logs.owns(pid):
-            self._logs.reaped(pid)
+        """The log writer's end is the log service's business; its successor tells of it."""
+        if self._logs.owns(pid) and self._logs.reaped(pid):
+            log.warning("worker.exited", worker="log", kind="log", worker_pid=pid, **_ending(code))
+            exits = self._record.worker_exits
+            exits["log"] = exits.get("log", 0) + 1
 
     def release_in_child(self, role: Role) -> None:
         """In a child: close what isn't its own."""
@@ -417,6 +418,8 @@ class Supervisor:
                 reply({"ok": True, "result": {}})
             case "flush":
                 self._relay("indexer", "flush", request, reply)
+            case "jobs.list" if not self._service.settings.retrievals:
+                reply({"ok": True, "result": {"jobs": []}})
             case _ if command.startswith("jobs."):
                 self._relay("requestor", command, request, reply)
             case _:

@@ -34,7 +34,7 @@ class Machine:
 
     def __init__(self, suite: str, trees: Path) -> None:
         self.suite = suite
-        self.root = trees / f"{suite}-run"
+        self.root = trees / f"{suite}-run-{os.getpid()}"
         self._base = base_tree(suite, trees)
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._init = 0

@@ -210,6 +210,88 @@ def test_failures_are_errors() -> None:
     ]
 
 
+NEITHER = "both role fields are 0 in SCP/SCU role selection sub-item"
+
+
+@pytest.mark.parametrize(
+    ("level", "configured", "proposed", "said"),
+    [
+        (
+            40,
+            "SCP",
+            "default",
+            (
+                "40 dcmnet: ASSOC: SCP/SCU role selection failed, Default role (i.e. SCU) proposed "
+                "but only SCP role configured for acceptance"
+            ),
+        ),
+        (30, "SCP", "SCU", f"30 dcmnet: setting accepted SCP/SCU role to NONE, i.e. {NEITHER}"),
+        (30, "SCU", "SCP", f"30 dcmnet: setting accepted SCP/SCU role to NONE, i.e. {NEITHER}"),
+        (30, "BOTH", "none", f"30 dcmnet: DULFSM: {NEITHER}"),
+    ],
+)
+def test_roles_that_do_not_fit(level: int, configured: str, proposed: str, said: str) -> None:
+    talk = Talk(30)
+    facts = {**BOUND, "sop_class": CT, "configured": configured, "proposed": proposed}
+    assert talk.hear(record("negotiation.role_mismatched", level, **facts)) == [said]
+
+
+def test_a_role_that_is_neither_is_told_once_with_the_request() -> None:
+    facts = {**BOUND, "sop_class": CT, "configured": "SCU", "proposed": "none"}
+    assert Talk(30).hear(
+        record("association.requested", 10, **{**REQUEST, "roles": {CT: [False, False]}}),
+        record("negotiation.role_mismatched", 30, **facts),
+    ) == [f"30 dcmnet: DULFSM: {NEITHER}"]
+
+
+def test_the_dump_of_an_acceptance_has_the_roles_of_the_profile() -> None:
+    said = Talk(20, verbose_contexts=True).hear(
+        record("association.requested", 10, **REQUEST),
+        record(
+            "association.accepted",
+            contexts="1 of 1",
+            max_pdu=16384,
+            results=[[1, 0, EXPLICIT]],
+            roles={CT: [True, False]},
+            **BOUND,
+        ),
+    )
+    assert "    Proposed SCP/SCU Role: SCP/SCU\n    Accepted SCP/SCU Role: SCU\n" in said[-1]
+
+
+def test_a_protocol_version_that_is_not_known() -> None:
+    assert Talk(20).hear(
+        record("association.requested", 10, **{**REQUEST, "protocol_version": 2}),
+        record("association.rejected", 30, reason="protocol version 0002H not supported", **BOUND),
+    ) == [
+        (
+            "40 dcmnet: Could not receive association request: "
+            "DUL Unsupported peer protocol 0002; expected 0001 in parseAssociate"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["connection closed by the peer", "aborted by the peer", "PDU of type 04H in state STA2"],
+)
+def test_what_is_no_request_is_a_request_without_names(reason: str) -> None:
+    said = Talk(20, host_names=False).hear(
+        record("connection.failed", 10, reason=reason, peer="192.0.2.1")
+    )
+    assert said == [
+        "20 dcmnet: Association Received 192.0.2.1:  -> ",
+        "20 dcmnet: Refusing Association (bad application context)",
+    ]
+
+
+def test_an_empty_data_set_is_answered_without_a_word() -> None:
+    said = Talk(30).hear(
+        record("object.refused", 30, status="C000", reason="the data set is empty", **BOUND)
+    )
+    assert said == []
+
+
 def test_movescu_tells_its_own_association_and_those_it_receives() -> None:
     assert Talk(20, "movescu").hear(
         record("log.opened"),

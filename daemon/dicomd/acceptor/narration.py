@@ -36,6 +36,7 @@ def request_facts(request: AssociateRequest) -> dict[str, Any]:
         "implementation_class": shown(request.implementation_class_uid),
         "implementation_version": shown(request.implementation_version_name),
         "application_context": shown(request.application_context),
+        "protocol_version": request.protocol_version,
     }
 
 

@@ -57,6 +57,9 @@ _ROLE_FITS: Mapping[Role, frozenset[tuple[bool, bool]]] = {
 """Proposals that need no warning."""
 
 
+_ROLE_PAIRS = {Role.SCU: (True, False), Role.SCP: (False, True), Role.BOTH: (True, True)}
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something an operator should know about a negotiation: a role that did not fit."""
@@ -78,6 +81,8 @@ class Acceptance:
     """Accepted context id -> abstract syntax."""
     peer_max_pdu: int
     results: tuple[ContextResult, ...]
+    roles: Mapping[str, tuple[bool, bool]]
+    """SOP class -> (SCU, SCP) that the profile has for it, of those accepted."""
     notices: tuple[Notice, ...]
 
 
@@ -144,7 +149,8 @@ class Negotiator:
     def refuse(self, request: AssociateRequest) -> Refusal | None:
         """What is wrong with the request as a whole, whoever sends it."""
         if not request.protocol_version & 1:
-            return Refusal(1, 2, 2, "protocol version not supported")
+            cause = f"protocol version {request.protocol_version:04X}H not supported"
+            return Refusal(1, 2, 2, cause)
         if request.application_context != APPLICATION_CONTEXT:
             # DCMTK 3.6.7 calls this transient; permanent is right, since asking again is no help.
             return Refusal(
@@ -202,6 +208,11 @@ class Negotiator:
             abstract_syntaxes=abstract_syntaxes,
             peer_max_pdu=request.max_pdu,
             results=tuple(results),
+            roles={
+                uid: _ROLE_PAIRS[role]
+                for uid, role in self._profile.roles.items()
+                if uid in abstract_syntaxes.values()
+            },
             notices=distinct,
         )
 

@@ -308,6 +308,7 @@ class Session:
                 [result.context_id, result.result, result.transfer_syntax]
                 for result in acceptance.results
             ]
+            facts["roles"] = {uid: list(role) for uid, role in acceptance.roles.items()}
         self._log.info(
             "association.accepted",
             contexts=f"{len(acceptance.transfer_syntaxes)} of {proposed}",

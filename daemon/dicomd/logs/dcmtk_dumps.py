@@ -40,6 +40,7 @@ def association_dump(kind: str, facts: Mapping[str, Any], names: Mapping[str, st
         "Presentation Contexts:",
     ]
     roles = facts.get("roles", {})
+    configured = facts.get("configured_roles", {})
     results = {result[0]: result for result in facts.get("results", ())}
     for context_id, abstract_syntax, transfer_syntaxes in facts.get("contexts") or ():
         role = _role(roles.get(abstract_syntax))
@@ -54,7 +55,8 @@ def association_dump(kind: str, facts: Mapping[str, Any], names: Mapping[str, st
             lines.append("    Proposed Transfer Syntax(es):")
             lines += [f"      {name_of(uid, names)}" for uid in transfer_syntaxes]
         else:
-            lines.append(f"    Accepted SCP/SCU Role: {role if result[1] == 0 else 'Default'}")
+            role = _role(configured.get(abstract_syntax) if result[1] == 0 else None)
+            lines.append(f"    Accepted SCP/SCU Role: {role}")
             if result[1] == 0:
                 lines.append(f"    Accepted Transfer Syntax: {name_of(result[2], names)}")
     lines += [
@@ -96,9 +98,9 @@ def dimse_dump(
 
 
 def _role(proposed: Sequence[bool] | None) -> str:
-    """(SCU, SCP) as proposed, in DCMTK's words."""
+    """(SCU, SCP) in DCMTK's words. What proposes neither it shows as both."""
     match tuple(proposed) if proposed is not None else None:
-        case (True, True):
+        case (True, True) | (False, False):
             return "SCP/SCU"
         case (False, True):
             return "SCP"

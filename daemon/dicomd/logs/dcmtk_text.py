@@ -31,8 +31,9 @@ _UNLIMITED_PDU_BYTES = 131072
 Messages = list[tuple[int, str, str]]
 """Level, logger, text."""
 
+_BAD_CONTEXT = "bad application context"
 REASONS = {
-    "application context name not supported": "bad application context",
+    "application context name not supported": _BAD_CONTEXT,
     "no A-ASSOCIATE-RQ in time": "DUL network read timeout",
 }
 """Our reasons that DCMTK has other words for."""
@@ -45,6 +46,12 @@ _STORE_FAULTS = (
 """What is wrong with a C-STORE-RQ, part of our reason -> DCMTK's words."""
 
 _UNPARSABLE = "the data set cannot be parsed"
+_EMPTY = "the data set is empty"
+_NO_ROLES = "DULFSM: both role fields are 0 in SCP/SCU role selection sub-item"
+_NO_REQUEST = re.compile(
+    "PDU of type [0-9A-F]+H in state .*|aborted by the peer|connection closed by the peer"
+)
+_STRANGE_VERSION = re.compile("protocol version ([0-9A-F]{4})H not supported")
 _STRANGE_PDU = re.compile("unrecognized PDU type ([0-9A-F]+)H")
 _STORE_STATUS = (
     (0x0000, 0x0000, "Success"),
@@ -97,6 +104,7 @@ class DcmtkSpeaker:
             "association.rejected": self._rejected,
             "association.released": self._released,
             "association.aborted": self._aborted,
+            "negotiation.role_mismatched": self._role_mismatched,
             "connection.failed": self._not_received,
             "message.received": self._received,
             "message.refused": self._refused_message,
@@ -176,13 +184,17 @@ class DcmtkSpeaker:
         self._requests[key] = {"request": dict(facts)}
         while len(self._requests) > _REMEMBERED_ASSOCIATIONS:
             self._requests.popitem(last=False)
+        if not int(facts.get("protocol_version", 1)) & 1:
+            return []  # the rejection tells it all
         if self._moves:
             return [
                 (INFO, self._net, "Sub-Association Received"),
                 (self._dump_level, self._net, f"Parameters:\n{dump}"),
             ]
         titles = f"{facts.get('calling_ae', '')} -> {facts.get('called_ae', '')}"
+        roles = facts.get("roles", {}).values()
         return [
+            *((WARN, _NET, _NO_ROLES) for role in roles if not any(role)),
             (DEBUG, _NET, f"Association Received: {host}"),
             (INFO, _NET, f"Association Received {host}: {titles}"),
             (self._dump_level, _NET, f"Incoming Association Request:\n{dump}"),
@@ -195,6 +207,8 @@ class DcmtkSpeaker:
         both = {**memory.get("request", {}), **facts}
         if "request" in memory:
             both["contexts"] = memory["request"].get("contexts", [])
+            both["roles"] = memory["request"].get("roles", {})
+            both["configured_roles"] = facts.get("roles", {})
         dump = (self._dump_level, self._net, association_dump("AC", both, self._names))
         messages: Messages = [(DEBUG, self._net, "Constructing Associate AC PDU")]
         if not self._moves:
@@ -209,6 +223,11 @@ class DcmtkSpeaker:
     def _rejected(self, facts: Mapping[str, Any], level: int) -> Messages:
         reason = _reason(facts)
         memory = self._requests.pop(str(facts.get("association", "")), {})
+        found = _STRANGE_VERSION.fullmatch(reason)
+        if found:
+            strange = f"DUL Unsupported peer protocol {found[1].lower()}; expected 0001"
+            text = f"Could not receive association request: {strange} in parseAssociate"
+            return [(ERROR, self._net, text)]
         messages: Messages = []
         if reason == "no acceptable presentation contexts":
             messages.append((INFO, self._net, "No Acceptable Presentation Contexts"))
@@ -219,6 +238,17 @@ class DcmtkSpeaker:
             )
         said = REASONS.get(reason, reason)
         return [*messages, (INFO, self._net, f"Refusing Association ({said})"), *self._over()]
+
+    def _role_mismatched(self, facts: Mapping[str, Any], level: int) -> Messages:
+        proposed = facts.get("proposed")
+        if proposed == "none":
+            told = "request" in self._requests.get(str(facts.get("association", "")), {})
+            return [] if told else [(WARN, self._net, _NO_ROLES)]
+        if proposed == "default":
+            fault = "Default role (i.e. SCU) proposed but only SCP role configured for acceptance"
+            return [(ERROR, self._net, f"ASSOC: SCP/SCU role selection failed, {fault}")]
+        none = "NONE, i.e. both role fields are 0 in SCP/SCU role selection sub-item"
+        return [(WARN, self._net, f"setting accepted SCP/SCU role to {none}")]
 
     def _released(self, facts: Mapping[str, Any], level: int) -> Messages:
         self._requests.pop(str(facts.get("association", "")), None)
@@ -253,6 +283,16 @@ class DcmtkSpeaker:
 
     def _not_received(self, facts: Mapping[str, Any], level: int) -> Messages:
         reason = _reason(facts)
+        if not self._is_daemon and not self._moves and _NO_REQUEST.fullmatch(reason):
+            # What is no request DCMTK takes for one that names nothing.
+            host = str(facts.get("peer_name") or facts.get("peer", ""))
+            host = host_name(host) if self._host_names else host
+            return [
+                (DEBUG, _NET, f"Association Received: {host}"),
+                (INFO, _NET, f"Association Received {host}:  -> "),
+                (INFO, _NET, f"Refusing Association ({_BAD_CONTEXT})"),
+                *self._over(),
+            ]
         found = _STRANGE_PDU.fullmatch(reason)
         if found:
             reason = f"Unrecognized PDU type: {int(found[1], 16):2x}"
@@ -327,6 +367,8 @@ class DcmtkSpeaker:
                     (ERROR, self._net, f"Unable to receive dataset {place}: {reason}"),
                     (ERROR, self._net, f"Unable to receive C-STORE dataset {place}"),
                 ]
+            if reason == _EMPTY:  # answered without a word
+                return self._response("C-STORE", facts, status)
         messages: Messages = [(ERROR, self._net, f"cannot store received object: {_reason(facts)}")]
         return messages if self._moves else [*messages, *self._response("C-STORE", facts, status)]
 

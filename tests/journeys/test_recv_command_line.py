@@ -307,6 +307,40 @@ def test_real_process_exits_64_when_the_port_is_taken(folder: Path, taken_port: 
     assert told(ended.returncode, ended.stderr) == theirs(folder, ["-v", taken_port])
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["-od", "/nonexistent"], ["-xf", "/nonexistent", "P"], []],
+    ids=["directory", "profile", "port"],
+)
+def test_a_failed_start_goes_where_the_log_configuration_sends_it(
+    tmp_path: Path, taken_port: str, arguments: list[str]
+) -> None:
+    said: dict[str, tuple[int, str, str]] = {}
+    for tool in ([DCMRECV], command("recv")):
+        log = tmp_path / "start.log"
+        configuration = tmp_path / "log.cfg"
+        configuration.write_text(
+            "log4cplus.rootLogger = INFO, file\n"
+            "log4cplus.appender.file = log4cplus::FileAppender\n"
+            f"log4cplus.appender.file.File = {log}\n"
+            "log4cplus.appender.file.layout = log4cplus::PatternLayout\n"
+            "log4cplus.appender.file.layout.ConversionPattern = %p %c %m%n\n"
+        )
+        done = subprocess.run(
+            [*tool, "-lc", str(configuration), *arguments, taken_port],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env=environment(),
+            cwd=tmp_path,
+        )
+        said[tool[0]] = done.returncode, done.stderr, log.read_text()
+        log.unlink()
+    theirs_said, ours_said = said.values()
+    assert ours_said == theirs_said
+    assert "FATAL dcmtk.apps.dcmrecv cannot " in ours_said[2]
+
+
 def test_a_privileged_port_is_refused_in_dcmrecvs_words(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

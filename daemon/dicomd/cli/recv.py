@@ -44,6 +44,7 @@ from dicomd.settings.listener import (
 )
 from dicomd.settings.profile import VERIFICATION_ONLY, AssociationProfile
 from dicomd.settings.storage import DCMRECV_REWRITE, StoreSettings
+from dicomd.supervisor.last_words import say
 from dicomd.supervisor.supervisor import Supervisor
 
 EXIT_DIRECTORY = 45
@@ -300,10 +301,13 @@ def settings_of(
 
 
 def report(log: ToolLog, lines: Sequence[tuple[str, str]]) -> None:
-    """Print lines as dcmrecv's log does, as far as its level lets them through.
+    """Log lines as dcmrecv does, as far as its levels let them through.
 
     For what happens before there is a log, and for a start that fails.
     """
+    if log.dcmtk.file:
+        say(log.dcmtk, LOGGER, lines)
+        return
     levels = {"F": 50, "E": ERROR_LEVEL, "W": 30, "I": INFO_LEVEL}
     for letter, text in lines:
         if log.enabled(levels[letter], LOGGER):

@@ -58,7 +58,7 @@ SECTIONS = (
         "with +tls, security profile",
         (
             Option("--profile-bcp195-nd", "+py", "BCP 195, TLS 1.2 or newer (default)"),
-            Option("--profile-bcp195", "+px", "BCP 195, older TLS for peers that have no other"),
+            Option("--profile-bcp195", "+px", "BCP 195; older TLS is not spoken here either"),
             Option("--profile-bcp195-ex", "+pz", "BCP 195, extended"),
             Option("--profile-aes", "+pa", "AES profile, retired"),
             Option("--profile-null", "+pn", "authentication without encryption, retired"),

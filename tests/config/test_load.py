@@ -226,7 +226,7 @@ RETRIEVAL = SOUND + "state_directory: st\nremotes: {P: {host: h, ae_title: A}}\n
         ),
         (
             "{remote: P, destination: a, find: {keys: {StudyDate: '{yesteryear}'}}}",
-            "{yesteryear} is not a date",
+            "what stands in braces is not a date",
         ),
         ("{remote: P, destination: a, list: none.csv}", "none.csv cannot be read"),
         ("{remote: P, destination: a, keys: {StudyDate: y}, schedule: 61 * * * *}", "is no minute"),

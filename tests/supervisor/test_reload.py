@@ -10,7 +10,7 @@ from dicomd.settings.listener import AccessSettings, ListenerSettings, TlsSettin
 from dicomd.settings.log import LogFileSettings, LogSettings
 from dicomd.settings.profile import VERIFICATION_ONLY
 from dicomd.settings.remote import RemoteSettings
-from dicomd.settings.retrieval import RetrievalSettings
+from dicomd.settings.retrieval import FindSettings, RetrievalSettings
 from dicomd.settings.storage import StoreSettings
 from dicomd.supervisor.reload import changes, plan
 
@@ -83,6 +83,17 @@ def test_secrets_are_masked() -> None:
     database = JobsSettings(database="postgresql://dicomd:hunter2@db/jobs")
     shown = repr(changes(OLD, replace(OLD, jobs=database)))
     assert "postgresql://dicomd:***@db/jobs" in shown
+
+
+@pytest.mark.parametrize("where", ["keys", "find"])
+def test_values_of_queries_that_may_name_a_patient_are_masked(where: str) -> None:
+    keys = {"PatientName": "ZZMARKER*", "AccessionNumber": "ZZMARKER", "StudyInstanceUID": "1.2.3"}
+    query = {"keys": keys} if where == "keys" else {"find": FindSettings(keys=keys)}
+    job = RetrievalSettings(remote="PACS", destination="one", **query)  # type: ignore[arg-type]  # one of both
+    shown = [str(change) for change in changes(OLD, replace(OLD, retrievals={"nightly": job}))]
+    assert any("PatientName added: ***" in change for change in shown)
+    assert any("StudyInstanceUID added: 1.2.3" in change for change in shown)
+    assert "ZZMARKER" not in str(shown)
 
 
 def test_profile_counts_as_one_key() -> None:

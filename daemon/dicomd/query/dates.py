@@ -16,7 +16,8 @@ _NAMED = {"today": 0, "yesterday": -1, "tomorrow": 1}
 
 
 def expand_dates(text: str, today: date) -> str:
-    """The text with every expression replaced; QueryError for braces that are none.
+    """The text with every expression replaced; QueryError for braces that are none. The error does
+    not quote the text: it goes to the log, and a key may name a patient.
 
     ``today`` is the date in the job's time zone. Days and weeks count back or forth from it;
     months and years keep the day of the month, or the month's last day where it has no such day.
@@ -27,7 +28,7 @@ def expand_dates(text: str, today: date) -> str:
 
     expanded = _EXPRESSION.sub(replace, text)
     if "{" in expanded or "}" in expanded:
-        raise QueryError(f"unbalanced braces in {text!r}; write a date as {{today}} or {{-7d}}")
+        raise QueryError("unbalanced braces; write a date as {today} or {-7d}")
     return expanded
 
 
@@ -37,7 +38,7 @@ def _date_of(expression: str, today: date) -> date:
     match = _OFFSET.fullmatch(expression)
     if match is None:
         raise QueryError(
-            f"{{{expression}}} is not a date; write {{today}}, {{yesterday}}, {{tomorrow}}, or an "
+            "what stands in braces is not a date; write {today}, {yesterday}, {tomorrow}, or an "
             "offset in days, weeks, months or years: {-7d}, {-2w}, {-3m}, {-1y}"
         )
     count = int(match[1].replace(" ", ""))

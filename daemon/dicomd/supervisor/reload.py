@@ -1,8 +1,8 @@
 """Old settings x new settings -> what changes. Values in, values out: nothing is touched here.
 
-``changes`` names every key that differs, with secrets masked; ``plan`` says what that does to
-listeners, callers and retrievals. ``dicomd reload --dry-run`` shows the same plan that a reload
-carries out.
+``changes`` names every key that differs, with secrets and patients masked; ``plan`` says what that
+does to listeners, callers and retrievals. ``dicomd reload --dry-run`` shows the same plan that a
+reload carries out.
 """
 
 import re
@@ -17,6 +17,11 @@ from dicomd.settings.listener import ListenerSettings
 MASK = "***"
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
 _LONG = 200
+_QUERY_KEY = re.compile(r"retrievals\.[^.]+\.(?:find\.)?keys\.(\w+)")
+_HARMLESS = re.compile(
+    r".*UID|QueryRetrieveLevel|Modality|ModalitiesInStudy|(Study|Series)(Date|Time)"
+)
+"""Keys of a query whose values name no patient: the log may show them."""
 NEEDS_RESTART = ("state_directory", "user", "group")
 """Keys that are settled for a process's life."""
 
@@ -139,13 +144,14 @@ def requestor_slice(settings: DaemonSettings) -> Any:
 
 
 def changes(old: Any, new: Any) -> list[Change]:
-    """Every key that differs between two settings trees, by dotted name, secrets masked."""
+    """Every key that differs between two settings trees, by dotted name, secrets masked, and so
+    are values of queries that may name a patient."""
     before, after = flatten(old), flatten(new)
     found = []
     for key in {**before, **after}:
         left, right = before.get(key), after.get(key)
         if left != right:
-            secret = _is_secret(key)
+            secret = _is_secret(key) or _may_name_a_patient(key)
             found.append(
                 Change(
                     key,
@@ -192,6 +198,11 @@ def _flat_value(value: Any, key: str) -> dict[str, Any]:
 def _is_secret(key: str) -> bool:
     last = key.rpartition(".")[2]
     return "password" in last and not last.endswith("file")
+
+
+def _may_name_a_patient(key: str) -> bool:
+    query = _QUERY_KEY.fullmatch(key)
+    return query is not None and not _HARMLESS.fullmatch(query[1])
 
 
 def _shown(value: Any) -> Any:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from tests.bench.objects import data_set, write_files
 from tests.bench.receivers import (
+    DAEMON_JSON,
+    DAEMON_SILENT,
     DCMRECV,
     DCMRECV_BEST,
     DCMRECV_DISK,
@@ -74,6 +76,8 @@ CASES = (
     Case(FAST, SMALL, DICOMD_BEST, DCMRECV_BEST, (4000, 4000), 0.9),
     Case(FAST_8, SMALL, DICOMD_BEST, DCMRECV_BEST, (8000, 8000), 2.0),
     Case(FAST_8, LARGE, DICOMD_BEST, DCMRECV_BEST, (400, 400), 1.0),
+    Case(FAST, SMALL, DAEMON_JSON, DAEMON_SILENT, (8000, 8000), 0.95),
+    Case(FAST_8, SMALL, DAEMON_JSON, DAEMON_SILENT, (16000, 16000), 0.95),
 )
 
 

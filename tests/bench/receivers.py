@@ -23,17 +23,28 @@ PresentationContext2 = VerificationSOPClass\\Uncompressed
 [Default]
 PresentationContexts = Images
 """
+DAEMON = """state_directory: {base}/state
+logging:
+  level: {level}
+  file: {{path: {base}/dicomd.log}}
+listeners:
+  main: {{address: 127.0.0.1, port: {port}, ae_title: DICOMD}}
+stores:
+  archive: {{directory: {folder}, durability: none}}
+"""
 _START_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a receiver is started. ``folder`` says where its objects go: in memory or on a disk."""
+    """How a receiver is started. ``disk`` says where its objects go: in memory or on a disk.
+    With ``level`` it is the daemon, with a JSON log file of that level."""
 
     name: str
     command: tuple[str, ...]
     no_delay: bool = False
     disk: bool = False
+    level: str = ""
 
 
 _DICOMD = (sys.executable, "-m", "dicomd", "recv")
@@ -43,6 +54,12 @@ DCMRECV_BEST = Kind("dcmrecv at its best", ("/usr/bin/dcmrecv", *_BEST), no_dela
 DICOMD = Kind("dicomd recv, not durable", (*_DICOMD, "--durability", "none"))
 DICOMD_BEST = Kind("dicomd recv, not durable", (*_DICOMD, *_BEST, "--durability", "none"))
 DICOMD_DURABLE = Kind("dicomd recv, durable", _DICOMD, disk=True)
+DAEMON_SILENT = Kind(
+    "dicomd run, no log lines", (sys.executable, "-m", "dicomd", "run"), level="error"
+)
+DAEMON_JSON = Kind(
+    "dicomd run, a JSON line an object", (sys.executable, "-m", "dicomd", "run"), level="info"
+)
 DCMRECV_DISK = Kind("dcmrecv as packaged", ("/usr/bin/dcmrecv",), disk=True)
 
 
@@ -111,6 +128,11 @@ def running(kind: Kind, place: Path) -> Iterator[Receiver]:
     profile.write_text(PROFILE)
     port = _free_port()
     arguments = ["-xf", str(profile), "Default", "-dhl", "-od", str(folder), str(port)]
+    if kind.level:
+        config = base / "dicomd.yaml"
+        config.write_text(DAEMON.format(base=base, folder=folder, port=port, level=kind.level))
+        (base / "state").mkdir()
+        arguments = ["--config", str(config)]
     environment = dict(os.environ)
     environment.pop("TCP_NODELAY", None)
     if kind.no_delay:

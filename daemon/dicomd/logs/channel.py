@@ -4,8 +4,9 @@ A call costs a dict and an append; records go to the log writer over one socket 
 inherits. Nothing here ever waits: what the socket does not take stays in a bounded list, and what
 the list does not take is counted and reported once the way is free again.
 
-Rendering, outputs and rotation are the writer's. A record is the tuple ``Record``; it crosses the
-socket as ``marshal``, which only ever speaks between parent and forked child.
+Rendering, outputs and rotation are the writer's. A record crosses the socket as the tuple ``Sent``,
+by ``marshal``, which only ever speaks between parent and forked child. What a logger was bound with
+stands apart in it: one dict for all lines of an association, which ``marshal`` writes once a batch.
 """
 
 import logging
@@ -25,6 +26,8 @@ from dicomd.errors import DicomdError
 
 Record = tuple[int, int, str, str, int, dict[str, Any]]
 """Nanoseconds since the epoch, level, logger, event, pid, facts."""
+Sent = tuple[int, int, str, str, int, dict[str, Any], dict[str, Any]]
+"""The same on its way to the writer: the facts that the logger was bound with, those of the call."""
 
 TRACE = 5
 LEVELS: dict[str, int] = {
@@ -35,7 +38,7 @@ LEVELS: dict[str, int] = {
     "error": logging.ERROR,
     "critical": logging.CRITICAL,
 }
-BATCH_RECORDS = 50
+BATCH_RECORDS = 150
 WINDOW_NS = 50_000_000
 PROMPT_LINES = 20
 """In a batching process this many lines a window go out at once; only what comes faster is
@@ -44,6 +47,7 @@ _DATAGRAM_BYTES = 64 << 10
 _SENDING_BYTES = 1 << 20
 SPEAKING_LIBRARIES = ("dbos", "asyncio", "concurrent", "sqlalchemy", "dicomd")
 """Libraries whose own words hold no data set values. Others' words appear at debug only."""
+_UNBOUND: dict[str, Any] = {}
 
 
 class Channel:
@@ -54,7 +58,7 @@ class Channel:
         sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENDING_BYTES)
         self._sending = sending
         self._limit = limit
-        self._records: list[Record] = []
+        self._records: list[Sent] = []
         self._window_ends = 0
         self._prompt = 0
         self._dropped = 0
@@ -74,15 +78,22 @@ class Channel:
         """Gather lines from now on. The process then has to call ``turn`` regularly."""
         self._batching = True
 
-    def add(self, level: int, logger: str, event: str, facts: dict[str, Any]) -> None:
-        """Take one record; send it now, or with the batch."""
+    def add(
+        self,
+        level: int,
+        logger: str,
+        event: str,
+        facts: dict[str, Any],
+        context: dict[str, Any] = _UNBOUND,
+    ) -> None:
+        """Take one record; send it now, or with the batch. Neither dict may change any more."""
         now = time.time_ns()
         with self._lock:
             records = self._records
             if len(records) >= self._limit:
                 self._dropped += 1
                 return
-            records.append((now, level, logger, event, self._pid, facts))
+            records.append((now, level, logger, event, self._pid, context, facts))
             if self._batching:
                 if not 0 < self._window_ends - now <= WINDOW_NS:
                     self._window_ends = now + WINDOW_NS
@@ -114,9 +125,8 @@ class Channel:
         """Send what goes out without waiting. The lock is held."""
         if self._dropped and len(self._records) < self._limit:
             facts = {"lines": self._dropped, "where": "process"}
-            self._records.append(
-                (time.time_ns(), logging.WARNING, "dicomd.logs", "log.dropped", self._pid, facts)
-            )
+            now, level = time.time_ns(), logging.WARNING
+            self._records.append((now, level, "dicomd.logs", "log.dropped", self._pid, {}, facts))
             self._dropped = 0
         while self._records:
             part = self._records[:BATCH_RECORDS]
@@ -135,11 +145,11 @@ class Channel:
             del self._records[: len(part)]
 
 
-def _encode(records: list[Record]) -> bytes:
+def _encode(records: list[Sent]) -> bytes:
     try:
         return marshal.dumps(records)
     except ValueError:
-        return marshal.dumps([(*record[:5], _plain(record[5])) for record in records])
+        return marshal.dumps([(*sent[:5], _plain(sent[5]), _plain(sent[6])) for sent in records])
 
 
 def _plain(value: Any) -> Any:
@@ -192,7 +202,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         if logger.level <= 20 or event in logger.raised:
             if "exc_info" in facts:
                 _explain(facts, debug=logger.level <= 10)
-            logger.add(20, logger.name, event, {**self._context, **facts})
+            logger.add(20, logger.name, event, facts, self._context)
 
     def warning(self, event: str, **facts: Any) -> None:
         """Log at warning."""
@@ -217,7 +227,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         if logger.level <= level:
             if "exc_info" in facts:
                 _explain(facts, debug=logger.level <= 10)
-            logger.add(level, logger.name, event, {**self._context, **facts})
+            logger.add(level, logger.name, event, facts, self._context)
 
     warn = warning
     fatal = critical

@@ -43,6 +43,11 @@ class LogFile:
         self.fd = open_for_append(path)
         self._measure()
 
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more fit before the file is rotated for its size."""
+        limit = self._rotate.size if self._rotate else None
+        return limit is None or self._size + len(self._pending) + size <= limit
+
     def write(self, lines: Sequence[bytes]) -> None:
         """Append whole lines, rotating between two when it is due. OSError when the disk is full
         or broken: then nothing is lost, ``resume`` goes on."""

@@ -223,10 +223,13 @@ class FileSink:
         """Nothing to do."""
 
     def write(self, records: Sequence[Record]) -> None:
-        """Append the lines."""
-        self._file.write(
-            [self._render(record).encode("utf-8", "backslashreplace") for record in records]
-        )
+        """Append the lines, all at once while the file has room for them."""
+        lines = list(map(self._render, records))
+        whole = "".join(lines).encode("utf-8", "backslashreplace")
+        if self._file.has_room(len(whole)):
+            self._file.write((whole,))
+        else:
+            self._file.write([line.encode("utf-8", "backslashreplace") for line in lines])
 
     def resume(self) -> None:
         """Go on where a full disk ended."""

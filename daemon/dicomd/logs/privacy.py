@@ -62,11 +62,12 @@ class Guard:
 
     def guard(self, facts: dict[str, Any]) -> dict[str, Any]:
         """The facts as they may be written. Left-out values are left out with their key."""
-        how = self._how
+        rule_of = self._how.get
         guarded: dict[str, Any] = {}
         for key, value in facts.items():
-            if key in how:
-                value = how[key](value)
+            rule = rule_of(key)
+            if rule is not None:
+                value = rule(value)
                 if value is None:
                     continue
             elif type(value) is str and len(value) > PEER_CHARACTERS:

@@ -7,6 +7,7 @@ it is told to, and then writes first what it has. Orders come over a socket pair
 the channel as it is); its counts go back the same way, once a second, and prove that it lives.
 """
 
+import contextlib
 import json
 import logging
 import marshal
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dicomd.logs.channel import Record
+from dicomd.logs.channel import Record, Sent
 from dicomd.logs.outputs import Output, Sink
 
 _RECEIVE_BYTES = 256 << 10
@@ -26,6 +27,7 @@ _REPORT_S = 1.0
 _PREDECESSOR_S = 5.0
 _END_S = 3.0
 _ORPHAN_S = 10.0
+_NICENESS = 5
 GuardFacts = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -56,7 +58,9 @@ class LogWriter:
         self._poll = select.epoll()
 
     def run(self) -> None:
-        """Until the end."""
+        """Until the end. Receiving goes first where processors are short: lines can wait."""
+        with contextlib.suppress(OSError):
+            os.nice(_NICENESS)
         poll = self._poll
         for sock in (self._receiving, self._control):
             sock.setblocking(False)
@@ -104,14 +108,28 @@ class LogWriter:
             if not size:
                 self._ended = True
                 return
-            records: list[Record] = marshal.loads(self._view[:size])
-            for record in records:
-                if record[3] == "log.dropped":
-                    self._dropped_by_speakers += int(record[5].get("lines", 0))
-            if self._guard:
-                records = [(*record[:5], self._guard(record[5])) for record in records]
+            records = self._guarded(marshal.loads(self._view[:size]))
             for output in self._outputs:
                 output.offer(records)
+
+    def _guarded(self, batch: list[Sent]) -> list[Record]:
+        """The records of a batch as they may be written. What loggers were bound with is guarded
+        once for all lines of an association: ``marshal`` gives them one dict."""
+        guard = self._guard
+        bound: dict[int, dict[str, Any]] = {}
+        records: list[Record] = []
+        for time_ns, level, logger, event, pid, context, facts in batch:
+            if event == "log.dropped":
+                self._dropped_by_speakers += int(facts.get("lines", 0))
+            if guard is not None:
+                known = bound.get(id(context))
+                if known is None:
+                    known = bound[id(context)] = guard(context)
+                facts = {**known, **guard(facts)}
+            else:
+                facts = {**context, **facts}
+            records.append((time_ns, level, logger, event, pid, facts))
+        return records
 
     def _take_order(self) -> None:
         """The next order, if there is one; end of file means that the supervisor is gone."""

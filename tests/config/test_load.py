@@ -171,8 +171,8 @@ def test_what_a_left_out_entry_would_have_meant_is_no_fault(tmp_path: Path) -> N
         (SOUND + "user: no-such-user-here", "FILE:3:7: no user 'no-such-user-here' on this system"),
         (SOUND + "jobs: {database: mysql}", "FILE:3:18: expected sqlite, or a postgresql:// URL"),
         (
-            SOUND + "logging: {config: x.cfg, level: info}",
-            "FILE:3:26: `level` does nothing beside `config`, which replaces it",
+            "stores: {s: {directory: x}}\nlisteners: {a: {access: {certificates: {ct: [CT1]}}}}",
+            "FILE:2:26: `certificates` lets nobody in without `tls:` that asks callers for theirs",
         ),
         (
             SOUND + "include: nowhere.d",

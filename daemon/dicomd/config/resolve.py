@@ -192,6 +192,10 @@ def _listener(
     )
     if listener.socket and (*path, "port") in found.tree.marks:
         found.fault((*path, "port"), "a listener has `port` or `socket`, not both")
+    wants_certificates = listener.tls is not None and listener.tls.client_certificate != "none"
+    if listener.access.certificates and not wants_certificates:
+        text = "`certificates` lets nobody in without `tls:` that asks callers for theirs"
+        found.fault((*path, "access", "certificates"), text, key=True)
     if listener.tls is not None:
         found.faults += check_tls(listener.tls, (*path, "tls"), found.tree, server=True)
     negotiation = listener.negotiation
@@ -361,7 +365,7 @@ def _logging(log: LogSettings, found: _Findings) -> LogSettings:
     for key in ("level", "format", "stderr", "file", "syslog", "journal", "levels"):
         if (*path, key) in found.tree.marks:
             text = f"`{key}` does nothing beside `config`, which replaces it"
-            found.fault((*path, key), text, key=True)
+            found.warn((*path, key), text, key=True)
     from dicomd.config.oflog import read_oflog
 
     try:

@@ -37,6 +37,28 @@ def test_a_row_replaces_that_of_the_same_path(index: Index) -> None:
     assert index.at("/store/CT.1.2.1") == entry(1, bytes=99, sop_instance_uid="9.9")
 
 
+def test_receipts_out_of_order_leave_the_one_that_the_file_bears_out(
+    index: Index, tmp_path: Path
+) -> None:
+    path = tmp_path / "object"
+    path.write_bytes(b"x" * 70)
+    last = replace(entry(1, bytes=70, received_at=2.0), path=str(path))
+    first = replace(last, bytes=99, received_at=1.0)
+    index.add([last])
+    index.add([first])
+    assert index.at(str(path)) == last
+    index.add([replace(first, received_at=3.0)])  # a clock that was set back meanwhile
+    assert index.at(str(path)) == last
+    index.add([first, last, first])
+    assert index.at(str(path)) == last
+
+
+def test_of_receipts_that_the_file_cannot_tell_apart_the_newest_stays(index: Index) -> None:
+    index.add([entry(1, received_at=2.0, peer="new")])
+    index.add([entry(1, received_at=1.0, peer="old")])
+    assert [known.peer for known in index.of_instance(entry(1).sop_instance_uid)] == ["new"]
+
+
 def test_what_is_missing_is_told_for_any_number(index: Index) -> None:
     index.add(entry(number) for number in range(0, 3000, 2))
     asked = [f"1.2.{number}" for number in range(3000)]

@@ -2,7 +2,9 @@
 
 The files are the truth and the index follows: rows come from receipts, in batches, behind the
 acknowledgement, or from the files themselves (``rebuilding``). One process writes (the indexer);
-any may read. A row is keyed by its path: what overwrites a file replaces its row.
+any may read. A row is keyed by its path: what overwrites a file replaces its row. Receipts of one
+path need not come in the order of the renames, since each worker has spools of its own: the one
+that the file bears out stays, else the newest.
 """
 
 import os
@@ -119,12 +121,28 @@ class Index:
     # Writing
 
     def add(self, entries: Iterable[Entry], *, spool: str = "", offset: int = 0) -> None:
-        """Insert rows; a row of the same path is replaced. The spool's offset goes with them, so
-        that a crash neither loses a receipt nor takes one twice."""
+        """Insert rows; of several for one path the one that the file bears out stays, else the
+        newest. The spool's offset goes with them, so that a crash neither loses a receipt nor takes
+        one twice."""
         with self._db:
-            self._db.executemany(_REPLACE, (_row(entry) for entry in entries))
+            self._db.executemany(_REPLACE, (_row(entry) for entry in self._standing(entries)))
             if spool:
                 self._db.execute("INSERT OR REPLACE INTO spools VALUES (?, ?)", (spool, offset))
+
+    def _standing(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those of the entries that no truer one of the same path stands against."""
+        standing: dict[str, Entry] = {}
+        for entry in entries:
+            rival = standing.get(entry.path)
+            standing[entry.path] = entry if rival is None else _truer(rival, entry)
+        paths = list(standing)
+        for start in range(0, len(paths), _ASKED_AT_ONCE):
+            some = paths[start : start + _ASKED_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            for known in self._entries(f"{_SELECT} WHERE path IN ({marks})", *some):
+                if _truer(known, standing[known.path]) is known:
+                    del standing[known.path]
+        return list(standing.values())
 
     def offsets(self) -> dict[str, int]:
         """Spool -> bytes of it that are in the index."""
@@ -234,6 +252,18 @@ class Index:
                 yield Entry(**dict(zip(_COLUMNS, row, strict=True)))
         except sqlite3.Error as exc:
             raise StoreIndexError(f"{self._path}: the index cannot be read: {exc}") from exc
+
+
+def _truer(known: Entry, entry: Entry) -> Entry:
+    """Which of two receipts of one path describes the file that is there."""
+    if known.bytes != entry.bytes:
+        try:
+            size = os.stat(entry.path, follow_symlinks=False).st_size
+        except OSError:
+            size = -1
+        if size in (known.bytes, entry.bytes):
+            return known if size == known.bytes else entry
+    return known if known.received_at > entry.received_at else entry
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:

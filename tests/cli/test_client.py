@@ -119,6 +119,13 @@ def test_socket_is_found_in_a_file_that_is_broken_elsewhere(tmp_path: Path, line
     assert client.find_socket(arguments(config=str(config))) == "/run/x.sock"
 
 
+def test_socket_is_found_by_the_state_directory_of_a_broken_file(tmp_path: Path) -> None:
+    config = tmp_path / "d.yaml"
+    config.write_text("state_directory: state\nlistners: {}\n")
+    expected = str(tmp_path / "state" / "control.sock")
+    assert client.find_socket(arguments(config=str(config))) == expected
+
+
 def test_socket_beside_the_file_is_relative_to_it(tmp_path: Path) -> None:
     config = tmp_path / "dicomd.yaml"
     config.write_text("control_socket: run/x.sock\n")

@@ -21,8 +21,11 @@ NOT_RUNNING = 3
 """No daemon answers at the control socket; 3 is what service scripts give for it."""
 WATCH_S = 1.0
 _TIMEOUT_S = 30.0
-_CONTROL_SOCKET = re.compile(
-    r"""^\s*["']?control_socket["']?\s*:\s*["']?([^"'#,\n]*?)["']?\s*,?\s*(?:\#.*)?$""", re.M
+_CONTROL_SOCKET, _STATE_DIRECTORY = (
+    re.compile(
+        rf"""^\s*["']?{key}["']?\s*:\s*["']?([^"'#,\n]*?)["']?\s*,?\s*(?:\#.*)?$""", re.MULTILINE
+    )
+    for key in ("control_socket", "state_directory")
 )
 
 
@@ -68,6 +71,9 @@ def find_socket(arguments: argparse.Namespace) -> str:
     try:
         return load(path).control_socket or DEFAULT_SOCKET
     except ConfigError:
+        found = _STATE_DIRECTORY.search(text)
+        if found and found[1]:
+            return os.path.join(_beside(path, found[1]), "control.sock")
         return DEFAULT_SOCKET
 
 

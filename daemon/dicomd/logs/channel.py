@@ -27,7 +27,7 @@ from dicomd.errors import DicomdError
 Record = tuple[int, int, str, str, int, dict[str, Any]]
 """Nanoseconds since the epoch, level, logger, event, pid, facts."""
 Sent = tuple[int, int, str, str, int, dict[str, Any], dict[str, Any]]
-"""The same on its way to the writer: the facts that the logger was bound with, those of the call."""
+"""The same on its way to the writer: the facts of the logger (bound), then those of the call."""
 
 TRACE = 5
 LEVELS: dict[str, int] = {

@@ -2,20 +2,14 @@
 
 The built-in one is pydicom's (PS3.6 with what is retired). A site's own come from DCMDICTPATH, in
 the form that DCMTK reads: one element a line, five fields between tabs. Entries of a file add to
-the built-in ones and override them.
+the built-in ones and override them. pydicom is imported by the first look-up: it takes time, and
+who checks settings without keys does not need it.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydicom.datadict import (
-    dictionary_is_retired,
-    dictionary_VR,
-    repeater_has_tag,
-    tag_for_keyword,
-)
 
 from dicomd.errors import DicomdError
 
@@ -56,6 +50,8 @@ class Dictionary:
         """The tag of a keyword, case-sensitive; DCMTK's names of retired elements are known."""
         if name in self.names:
             return self.names[name]
+        from pydicom.datadict import dictionary_is_retired, tag_for_keyword
+
         tag = tag_for_keyword(name)
         if tag is None and (retired := _RETIRED.fullmatch(name)):
             tag = tag_for_keyword(retired[1])
@@ -79,6 +75,8 @@ class Dictionary:
             return "LO" if 0x10 <= element <= 0xFF else None
         if element == 0:
             return "UL"
+        from pydicom.datadict import dictionary_VR, repeater_has_tag
+
         try:
             vr = dictionary_VR(tag)
         except KeyError:

@@ -2,7 +2,7 @@
 
 from array import array
 
-from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from dicomd.storage.data_dictionary import ENTRIES, REPEATERS
 
 _TEXT = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT".split())
 _WIDTHS = {
@@ -19,17 +19,17 @@ _AMBIGUOUS = {
 """What DCMTK writes of an element whose VR depends on others (measured on DCMTK 3.6.7)."""
 _KNOWN = {
     tag: _AMBIGUOUS.get(entry[0], entry[0].encode())
-    for tag, entry in DicomDictionary.items()
+    for tag, entry in ENTRIES.items()
     if entry[0] != "NONE"
 }
-_SIGN_DEPENDS = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "US or SS")
+_SIGN_DEPENDS = frozenset(tag for tag, entry in ENTRIES.items() if entry[0] == "US or SS")
 _REPEATERS = [
     (
         int(mask.replace("x", "0"), 16),
         int("".join("0" if digit == "x" else "F" for digit in mask), 16),
         _AMBIGUOUS.get(entry[0], entry[0].encode()),
     )
-    for mask, entry in RepeatersDictionary.items()
+    for mask, entry in REPEATERS.items()
     if entry[0] != "NONE"
 ]
 _ITEM_CODES = {2: "H", 4: "I", 8: "Q"}

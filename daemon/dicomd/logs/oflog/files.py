@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
-from xml.sax.saxutils import quoteattr
 
 from dicomd.logs.files import open_for_append
 from dicomd.logs.oflog.filters import is_true
@@ -353,6 +352,9 @@ class Log4jUdpTarget(SyslogTarget):
 
     def put(self, event: LogEvent, text: str) -> None:
         """Send."""
+        # Imports urllib and more: only who uses this appender pays for it.
+        from xml.sax.saxutils import quoteattr
+
         message = text.rstrip("\n").replace("]]>", "]]>]]&gt;<![CDATA[")
         self._send(
             f"<log4j:event logger={quoteattr(event.logger)} "

@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from dicomd.acceptor.connection import Clocks, Connection, Surroundings
+from dicomd.acceptor.connection import FAREWELL_PAUSE_S, Clocks, Connection, Surroundings
 from dicomd.settings.listener import TimeoutSettings
 from tests.acceptor.sessions import World, status_of
 from tests.upper_layer.wire import ABORT, RELEASE_RP, RELEASE_RQ, STORE, associate_rq, p_data, pdv
@@ -28,7 +28,7 @@ class Rig:
         self.peer, ours = socket.socketpair()
         self.peer.setblocking(False)
         ours.setblocking(False)
-        around = Surroundings(
+        self.around = around = Surroundings(
             epoll=self.poll,
             buffer=memoryview(bytearray(256 << 10)),
             clock=lambda: self.now,
@@ -65,6 +65,11 @@ class Rig:
         self.now += seconds
         if self.connection.deadline <= self.now:
             self.connection.expire()
+
+    def stop(self) -> None:
+        """What a worker does when it is told to stop."""
+        self.around.stop()
+        self.connection.hurry()
 
     def establish(self) -> None:
         self.send(associate_rq())
@@ -110,6 +115,31 @@ def test_an_idle_association_is_aborted(rig: Rig) -> None:
     assert rig.heard() == USER_ABORT
     assert not rig.is_closed(), "the peer may read it"
     assert rig.changes == [True, False]
+
+
+def test_when_we_stop_an_association_that_pauses_is_aborted(rig: Rig) -> None:
+    rig.establish()
+    rig.passes(200)
+    rig.stop()
+    rig.passes(FAREWELL_PAUSE_S - 0.1)
+    assert rig.heard() == b"nothing"
+    rig.passes(0.2)
+    assert rig.heard() == USER_ABORT
+
+
+def test_when_we_stop_a_sender_may_send_what_it_has(rig: Rig) -> None:
+    rig.establish()
+    rig.send(p_data(pdv(1, 3, STORE)) + p_data(pdv(1, 0, b"half")))
+    rig.stop()
+    rig.passes(FAREWELL_PAUSE_S * 3)
+    rig.send(p_data(pdv(1, 2, b"rest")))
+    assert status_of(rig.heard()) == 0
+    for _ in range(4):
+        rig.passes(FAREWELL_PAUSE_S - 0.1)
+        rig.send(p_data(pdv(1, 3, STORE)) + p_data(pdv(1, 2, b"DATA")))
+        assert status_of(rig.heard()) == 0
+    rig.passes(FAREWELL_PAUSE_S + 0.1)
+    assert rig.heard() == USER_ABORT
 
 
 def test_each_message_starts_the_idle_clock_anew(rig: Rig) -> None:

@@ -332,36 +332,6 @@ def test_a_peer_that_is_gone_loses_no_committed_object() -> None:
     assert session.take_outgoing() == b""
 
 
-def test_stopping_ends_an_idle_association_at_once() -> None:
-    world = World()
-    session = world.established()
-    session.abort_when_idle()
-    assert session.take_outgoing() == USER_ABORT
-
-
-def test_stopping_lets_a_message_end() -> None:
-    world = World()
-    session = world.established()
-    exchange(session, message(STORE, None) + p_data(pdv(1, DATA, b"half")))
-    session.abort_when_idle()
-    assert session.take_outgoing() == b""
-    answer = exchange(session, p_data(pdv(1, DATA_LAST, b"rest")))
-    assert status_of(answer) == 0
-    assert answer.endswith(USER_ABORT)
-    assert world.sink.stored == {"1.2.3.4": b"halfrest"}
-
-
-def test_stopping_lets_a_commit_end() -> None:
-    world = World(blocking=True)
-    session = world.established()
-    exchange(session, message(STORE))
-    session.abort_when_idle()
-    world.work()
-    answer = session.take_outgoing()
-    assert status_of(answer) == 0
-    assert answer.endswith(USER_ABORT)
-
-
 @pytest.mark.parametrize(
     ("request_bytes", "access", "expected"),
     [

@@ -56,6 +56,18 @@ def test_object_under_way_at_term_is_finished_and_acknowledged(tmp_path: Path) -
         assert len([path for path in daemon.objects.iterdir() if path.is_file()]) == 1
 
 
+def test_running_associations_end_by_themselves_within_the_drain_time(tmp_path: Path) -> None:
+    with running(tmp_path, drain_timeout=30) as daemon:
+        association = daemon.call()
+        assert association.store(1) == 0
+        daemon.signal(signal.SIGTERM)
+        wait_until(lambda: daemon.events("daemon.stopping"), "the drain")
+        assert [association.store(number) for number in range(2, 30)] == [0] * 28
+        assert association.release()[:1] == b"\x06"
+        assert daemon.wait() == 0
+        assert len(daemon.events("object.stored")) == 29
+
+
 def test_idle_association_is_aborted_at_once(tmp_path: Path) -> None:
     with running(tmp_path, drain_timeout=30) as daemon:
         association = daemon.call()

@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from select import EPOLLIN, EPOLLOUT, epoll
 from typing import Any
@@ -28,6 +28,9 @@ PROGRESS_BYTES = 1024
 """Inside a PDU, less than this in a read is no progress for the clock of DIMSE."""
 _TLS_READS = 16
 """Records of at most 16 KiB that one turn takes from one peer."""
+FAREWELL_PAUSE_S = 0.5
+"""Once we are stopping, an association without a message for this long has paused, and is aborted.
+Senders that have more to send take less between two objects: they may send it."""
 _BLOCKED = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -77,6 +80,12 @@ class Surroundings:
     """The descriptor is gone."""
     unread: Callable[["Connection"], None]
     """Decrypted bytes wait that epoll does not see: call ``ready`` again next turn."""
+    stopping: bool = False
+
+    def stop(self) -> None:
+        """We are stopping: an association that pauses is over."""
+        self.stopping = True
+        self.clocks = replace(self.clocks, idle=min(self.clocks.idle, FAREWELL_PAUSE_S))
 
 
 class Connection:
@@ -184,7 +193,7 @@ class Connection:
             elif session.busy:
                 session.abort(SERVICE_USER, "a message did not go on in time")
             else:
-                session.abort(SERVICE_USER, "idle for too long")
+                session.abort(SERVICE_USER, "stopping" if around.stopping else "idle for too long")
             self._settle()
 
     def abort(self, cause: str) -> None:
@@ -198,12 +207,14 @@ class Connection:
             self.session.abandon(cause)
             self.close()
 
-    def abort_when_idle(self) -> None:
-        """Abort the association once its message is through; a bare connection stays: its
-        request is rejected when it comes."""
-        if not self.closed and self.session.established:
-            self.session.abort_when_idle()
-            self._settle()
+    def hurry(self) -> None:
+        """We are stopping: the association is aborted as soon as it pauses. A bare connection
+        stays: its request is rejected when it comes."""
+        if self.closed or not self.session.established:
+            return
+        self._idle_deadline = min(self._idle_deadline, self._around.clock() + FAREWELL_PAUSE_S)
+        if self.session.at_rest and not self.session.pending and not self._unsent:
+            self.deadline = min(self.deadline, self._idle_deadline)
 
     def close(self) -> None:
         """Let go of the socket."""

@@ -53,7 +53,6 @@ class Session:
     """One association, seen from the acceptor. Mutable: its protocol core and its operation."""
 
     __slots__ = (
-        "_abort_when_idle",
         "_abstract_syntaxes",
         "_cut_context",
         "_debug",
@@ -109,7 +108,6 @@ class Session:
         self._operation_context = 0
         self._storage: StorageScp | None = None
         self._held: list[Event] = []
-        self._abort_when_idle = False
         self._transfer_syntaxes: dict[int, str] = {}
         self._abstract_syntaxes: dict[int, str] = {}
 
@@ -176,13 +174,6 @@ class Session:
         self.association.receive_eof()
         self._discard()
         self._end("aborted", cause, by="us")
-
-    def abort_when_idle(self) -> None:
-        """End after the message under way, if any: we are stopping."""
-        if self.busy or self.pending:
-            self._abort_when_idle = True
-        else:
-            self.abort(SERVICE_USER, "stopping")
 
     def _process(self, events: Sequence[Event]) -> None:
         for place, event in enumerate(events):
@@ -462,8 +453,6 @@ class Session:
                     context=self._operation_context,
                     status=f"{operation.status:04X}",
                 )
-        if self._abort_when_idle:
-            self.abort(SERVICE_USER, "stopping")
 
     def _hold(self, events: Sequence[Event]) -> None:
         """Keep events back, with bytes of their own: the buffer is about to be read into."""

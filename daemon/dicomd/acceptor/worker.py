@@ -4,8 +4,9 @@ Rules of the loop: nothing in it waits but epoll; one read a peer a turn; deadli
 every ``TICK_S``. Siblings share the listening sockets (``gate``).
 
 Orders and reports are those of ``lifeline``. ``drain`` with the reason ``reload`` lets
-associations go on under the settings they began with; any other drain lets the message under way
-end and aborts at once what is idle. Listening sockets are left alone: they are the supervisor's.
+associations go on under the settings they began with; any other drain lets those go on that have
+more to say, and aborts one that pauses (``FAREWELL_PAUSE_S``). Listening sockets are left alone:
+they are the supervisor's.
 """
 
 import gc
@@ -396,8 +397,9 @@ class Worker:
         if reload:
             return
         self._limits.stopping = True
+        self._around.stop()
         for connection in list(self._connections.values()):
-            connection.abort_when_idle()
+            connection.hurry()
         if now >= self._drained_by:
             self._end("stopping")
 

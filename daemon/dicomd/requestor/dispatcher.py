@@ -35,6 +35,8 @@ _TURN_S = 0.5
 _PROGRESS_S = 60.0
 _LEDGER_LOOK_S = 1.0
 _FAULT_S = 2.0
+_MOST_HANDED = 12
+"""Studies handed out beyond those under way."""
 
 
 class HandOut(Protocol):
@@ -49,6 +51,8 @@ class Place:
 
     remote: Remote
     slots: threading.Semaphore
+    ahead: threading.Semaphore
+    """Who may ask already what the next study holds, while others are transferred."""
     running: int = 0
     pause_until: float = 0.0
     """Unix seconds."""
@@ -74,7 +78,11 @@ class Dispatcher:
         self.node = node
         self.hand_out: HandOut | None = None
         self.places = {
-            name: Place(Remote(name, remote), threading.Semaphore(remote.max_retrievals))
+            name: Place(
+                Remote(name, remote),
+                threading.Semaphore(remote.max_retrievals),
+                threading.Semaphore(max(1, remote.max_retrievals // 2)),
+            )
             for name, remote in settings.remotes.items()
         }
         self.draining = threading.Event()
@@ -117,8 +125,8 @@ class Dispatcher:
         backing_off = run.next_at if run is not None else 0.0
         if run is not None and not backing_off and run.state == "running":
             due = self.ledger.next_due(run.run)
-            busy = self.ledger.studies(run.run, ("queued", "moving"), limit=1)
-            backing_off = due if due is not None and due > self._clock() and not busy else 0.0
+            late = due is not None and due > self._clock()
+            backing_off = due if due is not None and late and not self.ledger.busy(run.run) else 0.0
         return Situation(
             now=self.now(),
             zone=ZoneInfo(settings.timezone),
@@ -214,6 +222,10 @@ class Dispatcher:
                 self._end(run, "failed", "this retrieval is no longer configured")
                 return
             turn = self._turn
+            if run.state == "finding":  # its list was cut by the daemon's end
+                if not self.draining.wait(_TURN_S):
+                    self.find(run_id)
+                continue
             try:
                 if self._feed(run):
                     self._close(run)
@@ -231,19 +243,21 @@ class Dispatcher:
     def _feed(self, run: Run) -> bool:
         """Queue what may begin; True when nothing is left to do."""
         settings = self.settings.retrievals[run.job]
-        busy = len(self.ledger.studies(run.run, ("queued", "moving"), limit=1000))
+        busy = self.ledger.busy(run.run)
         waiting = self.ledger.next_due(run.run)
         if waiting is None:
-            return busy == 0
+            return not busy
+        most = self.places[settings.remote].remote.settings.max_retrievals
+        room = 2 * most + _MOST_HANDED - sum(busy.values())
+        if room < min(most, _MOST_HANDED) or waiting > self._clock():
+            return False
         situation = self.situation(run.job, run)
         blocking = [one for one in hindrances(situation) if one.kind not in ("remote", "pause")]
         if blocking or self.hand_out is None:
             return False
-        room = 2 * situation.most_running + 4 - busy
         limit = settings.rate.studies_per_hour
         if limit is not None:
-            queued = len(self.ledger.studies(run.run, ("queued",), limit=1000))
-            room = min(room, limit - len(situation.started_last_hour) - queued)
+            room = min(room, limit - len(situation.started_last_hour) - busy.get("queued", 0))
         if room <= 0:
             return False
         studies = self.ledger.due(run.run, self._clock(), room)
@@ -333,49 +347,63 @@ class Dispatcher:
         place: Place,
         stop: Callable[[], str],
     ) -> str:
-        while not place.slots.acquire(timeout=_TURN_S):
-            if reason := stop():
-                raise Interrupted(reason)
+        listener = self.settings.listeners.get(settings.destination)
+        study_pass = StudyPass(
+            remote=place.remote,
+            settings=settings,
+            destination=listener.ae_title if listener else settings.destination,
+            ours=listener is not None,
+            level=study.level,
+            keys=study.keys,
+            arrivals=self._arrivals,
+            interruption=stop,
+            job=run.job,
+            run_id=run.run,
+            known_missing=study.missing,
+        )
+        _acquire(place.ahead, stop)
+        try:
+            self._look_ahead(run, place, study_pass)
+            _acquire(place.slots, stop)
+        finally:
+            place.ahead.release()
         try:
             with place.lock:
                 place.running += 1
             self._wait_for_pause(place, stop)
-            if place.closed.is_set():
-                raise Interrupted("the daemon takes nothing new")
-            blocking = [
-                one
-                for one in self.why_not_now(run.job, self.ledger.run(run.run))
-                if one.kind in ("paused", "draining", "window")
-                or (one.kind == "backoff" and run.failures)
-            ]
-            if blocking:
-                raise Interrupted(blocking[0].text)
+            self._hold_back(run, place)
             began = time.monotonic()
             if not self.ledger.set_moving(run.run, study.ordinal, self.node, self._clock()):
                 return "gone"
-            listener = self.settings.listeners.get(settings.destination)
-            result = StudyPass(
-                remote=place.remote,
-                settings=settings,
-                destination=listener.ae_title if listener else settings.destination,
-                ours=listener is not None,
-                level=study.level,
-                keys=study.keys,
-                arrivals=self._arrivals,
-                interruption=stop,
-                job=run.job,
-                run_id=run.run,
-                known_missing=study.missing,
-            ).run()
-            if run.failures:
-                self.ledger.set_unreachable(run.run, 0, 0.0, "")
-            return self._record(run, study, settings, result, time.monotonic() - began)
+            result = study_pass.run()
         finally:
             with place.lock:
                 place.running -= 1
                 if place.remote.settings.pause:
                     place.pause_until = self._clock() + place.remote.settings.pause
             place.slots.release()
+        if run.failures:
+            self.ledger.set_unreachable(run.run, 0, 0.0, "")
+        return self._record(run, study, settings, result, time.monotonic() - began)
+
+    def _look_ahead(self, run: Run, place: Place, study_pass: StudyPass) -> None:
+        """Ask what the study holds while another is transferred: it costs the run no time then."""
+        self._hold_back(run, place)
+        try:
+            study_pass.look_ahead()
+        except AssociationFailed:
+            if not place.running:
+                raise  # else it takes no more associations just now: asked again in our turn
+
+    def _hold_back(self, run: Run, place: Place) -> None:
+        """Interrupted when a transfer that was handed out must not begin after all."""
+        if place.closed.is_set():
+            raise Interrupted("the daemon takes nothing new")
+        for one in self.why_not_now(run.job, self.ledger.run(run.run)):
+            if one.kind in ("paused", "draining", "window") or (
+                one.kind == "backoff" and run.failures
+            ):
+                raise Interrupted(one.text)
 
     def _record(
         self,
@@ -476,6 +504,12 @@ class Dispatcher:
                 return False
             self.draining.wait(0.1)
         return not stop()
+
+
+def _acquire(semaphore: threading.Semaphore, stop: Callable[[], str]) -> None:
+    while not semaphore.acquire(timeout=_TURN_S):
+        if reason := stop():
+            raise Interrupted(reason)
 
 
 def back_off(retry: RetrySettings, attempt: int) -> float:

@@ -17,16 +17,17 @@ from contextvars import Context
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
-
-from dicomd.requestor.ledger import open_database
+from sqlalchemy import Engine, create_engine, event
 
 FORMAT_VERSION = "dicomd-jobs-1"
 """The version of our job format, not of the program: a change strands the jobs under way."""
 
 _POLL_S = 0.1
-_MOST_THREADS = 128
+AHEAD = 12
+"""Transfers taken from the queue beyond those under way: as many as may end between two polls."""
 _PRUNED_AT_ONCE = 500
 _BROKEN = frozenset({"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
+_LIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 PRIORITIES = {"high": 1, "medium": 10, "low": 100}
 
 RunBody = Callable[[str], None]
@@ -37,7 +38,8 @@ class JobEngine:
     """dbos, launched. One a process; launched after the fork.
 
     ``find`` and ``watch`` are the two steps of a run, ``retrieve`` the step of a study's transfer,
-    by run and ordinal. ``shared`` says that other daemons use the same database.
+    by run and ordinal. ``shared`` says that other daemons use the same database. ``threads``: runs
+    and transfers at once, those that wait for their turn too.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class JobEngine:
         watch: RunBody,
         retrieve: StudyBody,
         shared: bool,
+        threads: int = 128,
     ) -> None:
         self._shared = shared
         self._url = url
@@ -60,13 +63,10 @@ class JobEngine:
             "serializer": DBOSPortableJSONSerializer(),
             "enable_otlp": False,
             "log_level": "WARNING",
-            "max_executor_threads": _MOST_THREADS,
+            "max_executor_threads": threads,
         }
         if url.startswith("sqlite"):
-            # WAL stays with the file once it is set.
-            engine = open_database(url)
-            engine.connect().close()
-            engine.dispose()
+            config["system_database_engine"] = _sqlite(url)
         DBOS(config=config)
         _speak_as_the_house_does()
 
@@ -92,7 +92,7 @@ class JobEngine:
             # one ends; the dispatcher holds them back. Shared, the database keeps the limit.
             DBOS.register_queue(
                 _queue_of(remote),
-                worker_concurrency=None if self._shared else limit + 2,
+                worker_concurrency=None if self._shared else limit + AHEAD,
                 global_concurrency=limit if self._shared else None,
                 polling_interval_sec=_POLL_S,
                 on_conflict="always_update",
@@ -125,6 +125,11 @@ class JobEngine:
             SetEnqueueOptions(priority=PRIORITIES[priority]),
         ):
             DBOS.enqueue_workflow(_queue_of(remote), self._study_workflow, run, ordinal)
+
+    def knows(self, run: str, ordinal: int, handed: int) -> bool:
+        """Whether a transfer that was handed out is still to be done."""
+        status = DBOS.get_workflow_status(f"{run}:{ordinal}:{handed}")
+        return status is not None and status.status in _LIVE
 
     def take_over(self, executor_id: str) -> int:
         """Go on with what another daemon, which must be dead, had begun. Returns how much."""
@@ -168,6 +173,24 @@ def database_url(database: str, state_directory: str, password: str = "") -> str
 
         rest = f"{user.partition(':')[0]}:{quote(password, safe='')}{at or '@'}{place}"
     return f"{scheme.partition('+')[0]}+psycopg://{rest}"
+
+
+def _sqlite(url: str) -> Engine:
+    """The file in WAL, which it keeps, and not forced to the disk with each row: a power cut may
+    lose the last ones, and ``reclaim`` hands out anew what they held. The rest is as dbos has it.
+    """
+    engine = create_engine(url, pool_size=20, max_overflow=20, pool_timeout=60)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, record: object) -> None:
+        del record
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA busy_timeout = 30000")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    return engine
 
 
 def _queue_of(remote: str) -> str:

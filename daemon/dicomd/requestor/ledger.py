@@ -3,6 +3,10 @@
 Plain tables beside those of the job engine, in the same kind of database (SQLite, or PostgreSQL
 when several daemons share the work). The engine's own tables make a run survive a crash; these say
 what there is to do and what became of it. Every write may be done twice.
+
+On SQLite the state of a study is not forced to the disk: a crash of the process loses nothing, a
+power cut the last moments, and then a pass is repeated, which finds everything on disk. What a job
+or a run came to is written through.
 """
 
 import json
@@ -10,9 +14,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, TextClause, create_engine, event, text
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS dicomd_jobs (
@@ -103,12 +108,26 @@ class Ledger:
 
     def _write(self, statement: str, values: Any = None) -> int:
         with self._writing, self._begin() as connection:
-            result = connection.execute(text(statement), values or {})
+            result = connection.execute(_text(statement), values or {})
+            return int(result.rowcount)
+
+    def _write_through(self, statement: str, values: Any = None) -> int:
+        """A write that a power cut cannot undo, nor anything written before it."""
+        with self._writing, self._engine.connect() as connection:
+            if self._is_sqlite:  # between transactions, or it has no effect
+                connection.execute(_text("PRAGMA synchronous = FULL"))
+            try:
+                result = connection.execute(_text(statement), values or {})
+                connection.commit()
+            finally:
+                connection.rollback()
+                if self._is_sqlite:
+                    connection.execute(_text("PRAGMA synchronous = NORMAL"))
             return int(result.rowcount)
 
     def _rows(self, query: str, **values: Any) -> Sequence[Any]:
         with self._engine.connect() as connection:
-            return connection.execute(text(query), values).all()
+            return connection.execute(_text(query), values).all()
 
     # Jobs
 
@@ -119,7 +138,7 @@ class Ledger:
 
     def set_paused(self, job: str, paused: bool) -> None:
         """Remember that over restarts."""
-        self._write(
+        self._write_through(
             "INSERT INTO dicomd_jobs (job, paused) VALUES (:job, :paused) "
             "ON CONFLICT (job) DO UPDATE SET paused = excluded.paused",
             {"job": job, "paused": int(paused)},
@@ -132,7 +151,7 @@ class Ledger:
 
     def set_last_due(self, job: str, due: datetime) -> None:
         """A scheduled time never comes twice, also when the wall clock steps back."""
-        self._write(
+        self._write_through(
             "INSERT INTO dicomd_jobs (job, paused, last_due) VALUES (:job, 0, :due) "
             "ON CONFLICT (job) DO UPDATE SET last_due = excluded.last_due",
             {"job": job, "due": due.timestamp()},
@@ -143,7 +162,7 @@ class Ledger:
     def add_run(self, run: str, job: str, cause: str, now: float, source: str = "") -> bool:
         """Note a run; False when it is there already."""
         return bool(
-            self._write(
+            self._write_through(
                 "INSERT INTO dicomd_runs (run, job, cause, state, source, started) "
                 "VALUES (:run, :job, :cause, 'finding', :source, :now) ON CONFLICT DO NOTHING",
                 {"run": run, "job": job, "cause": cause, "now": now, "source": source},
@@ -168,7 +187,7 @@ class Ledger:
 
     def set_running(self, run: str) -> None:
         """The list of its studies is complete."""
-        self._write(
+        self._write_through(
             "UPDATE dicomd_runs SET state = 'running', failures = 0, next_at = 0, reason = '' "
             "WHERE run = :run AND state = 'finding'",
             {"run": run},
@@ -177,7 +196,7 @@ class Ledger:
     def end_run(self, run: str, state: str, now: float, reason: str = "") -> bool:
         """Close a run; False when it was closed before."""
         return bool(
-            self._write(
+            self._write_through(
                 "UPDATE dicomd_runs SET state = :state, ended = :now, reason = :reason "
                 "WHERE run = :run AND state IN ('finding', 'running')",
                 {"run": run, "state": state, "now": now, "reason": reason},
@@ -246,6 +265,14 @@ class Ledger:
             "ORDER BY ordinal LIMIT :limit"
         )
         return [_study(row) for row in self._rows(query, run=run, now=now, limit=limit)]
+
+    def busy(self, run: str) -> dict[str, int]:
+        """How many studies are queued and moving."""
+        query = (
+            "SELECT state, COUNT(*) FROM dicomd_studies "
+            "WHERE run = :run AND state IN ('queued', 'moving') GROUP BY state"
+        )
+        return {row[0]: int(row[1]) for row in self._rows(query, run=run)}
 
     def next_due(self, run: str) -> float | None:
         """When the first of the waiting studies may be handed out."""
@@ -316,6 +343,16 @@ class Ledger:
                 "reason": reason,
                 "now": now,
             },
+        )
+
+    def reclaim(self, run: str, ordinal: int, handed: int) -> bool:
+        """What the engine does not know of, after a power cut, waits again."""
+        return bool(
+            self._write(
+                "UPDATE dicomd_studies SET state = 'waiting' WHERE run = :run "
+                "AND ordinal = :ordinal AND handed = :handed AND state IN ('queued', 'moving')",
+                {"run": run, "ordinal": ordinal, "handed": handed},
+            )
         )
 
     def give_back(self, run: str, ordinal: int, reason: str, next_at: float = 0.0) -> None:
@@ -397,6 +434,11 @@ _STUDY = (
 )
 
 
+@cache
+def _text(statement: str) -> TextClause:
+    return text(statement)
+
+
 def _study(row: Any) -> Study:
     run, ordinal, keys, level, state, attempts, handed, promised, present, missing = row[:10]
     return Study(
@@ -435,7 +477,7 @@ def open_database(url: str) -> Engine:
             del record
             cursor = connection.cursor()
             cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA synchronous = NORMAL")
             cursor.execute("PRAGMA busy_timeout = 10000")
             cursor.close()
 

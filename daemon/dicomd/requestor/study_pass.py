@@ -13,7 +13,7 @@ from dicomd.query.dictionary import Dictionary
 from dicomd.query.identifier import Identifier, encode
 from dicomd.query.keys import apply_keys, parse_key
 from dicomd.requestor.arrivals import Arrivals, Expectation
-from dicomd.requestor.association import AssociationFailed
+from dicomd.requestor.association import AssociationEnded, AssociationFailed
 from dicomd.requestor.completion import Portion, Verdict, judge, portions
 from dicomd.requestor.find_scu import (
     PATIENT_ID,
@@ -32,13 +32,15 @@ from dicomd.requestor.move_scu import (
     Watch,
     move,
 )
-from dicomd.requestor.remote import MOVE_CONTEXT_ID, Line, Remote
+from dicomd.requestor.remote import FIND_CONTEXT_ID, MOVE_CONTEXT_ID, Line, Remote
 from dicomd.settings.retrieval import RetrievalSettings
 
 _POLL_S = 0.005
 _SPOOL_LAG_S = 0.5
 """Receipts are read this much later at most, on a machine that is busy."""
 _MOST_SINGLE_REQUESTS = 200
+_FRESH_S = 60.0
+"""How long a promise holds while its study waits for its turn."""
 
 
 class Interrupted(MoveError):  # noqa: N818 - reads as what happened
@@ -80,12 +82,35 @@ class StudyPass:
     known_missing: tuple[str, ...] = ()
     """What an earlier pass has missed; still promised, even if the archive names it no more."""
     moves: int = 0
+    _promised: dict[str, str] | None = None
+    """What the archive said when it was asked ahead, and when (monotonic seconds)."""
+    _asked: float = 0.0
+    _fault: MoveError | None = None
+
+    def look_ahead(self) -> None:
+        """Ask what the archive promises before it is this study's turn; ``run`` uses that, unless
+        it is stale by then. AssociationFailed and Interrupted as there; other faults are its
+        result."""
+        if not self._wants_instances():
+            return
+        try:
+            with self.remote.line(self.settings.model, self._check) as line:
+                if FIND_CONTEXT_ID in line.association.accepted:
+                    self._promised = self._ask(line)
+                    self._asked = time.monotonic()
+        except (FindFailed, AssociationEnded) as exc:
+            self._fault = exc
+
+    def _wants_instances(self) -> bool:
+        return self.ours and self.settings.verify == "instances" and self._has_unique_keys()
 
     def run(self) -> PassResult:
         """AssociationFailed: the remote could not be reached. Interrupted: stopped on purpose."""
+        if self._fault is not None:
+            return self._broken(self._fault)
         try:
             with self.remote.line(self.settings.model, self._check) as line:
-                if self.ours and self.settings.verify == "instances" and self._has_unique_keys():
+                if self._wants_instances():
                     return self._by_instances(line)
                 if self.ours and self.settings.verify == "counts" and self.keys.get(STUDY_UID):
                     return self._by_counts(line)
@@ -109,11 +134,9 @@ class StudyPass:
         return bool(self.keys.get(STUDY_UID) or self.keys.get(PATIENT_ID))
 
     def _by_instances(self, line: Line) -> PassResult:
-        finder = line.finder(self.remote.settings.dimse_timeout, self._check)
-        promised = finder.instances_of(self.keys)
-        line.next_message_id = finder.next_message_id
-        for uid in self.known_missing:
-            promised.setdefault(uid, self.keys.get(SERIES_UID, ""))
+        promised = self._promised
+        if promised is None or time.monotonic() - self._asked > _FRESH_S:
+            promised = self._ask(line)
         if not promised:
             return PassResult(
                 state="missing", promised=0, present=0, reason="the archive lists no instances"
@@ -136,6 +159,14 @@ class StudyPass:
             reason="" if verdict.is_complete else reason or "the archive did not send them",
             moves=self.moves,
         )
+
+    def _ask(self, line: Line) -> dict[str, str]:
+        finder = line.finder(self.remote.settings.dimse_timeout, self._check)
+        promised = finder.instances_of(self.keys)
+        line.next_message_id = finder.next_message_id
+        for uid in self.known_missing:
+            promised.setdefault(uid, self.keys.get(SERIES_UID, ""))
+        return promised
 
     def _fetch(
         self,

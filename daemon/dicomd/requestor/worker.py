@@ -11,6 +11,7 @@ import queue
 import secrets
 import selectors
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from dicomd.lifeline import HEARTBEAT_S, Lifeline, Message
 from dicomd.query.dictionary import QueryError
 from dicomd.requestor.arrivals import Arrivals
 from dicomd.requestor.dispatcher import Dispatcher
-from dicomd.requestor.engine import JobEngine, database_url
+from dicomd.requestor.engine import AHEAD, JobEngine, database_url
 from dicomd.requestor.jobs import Jobs, JobsError
 from dicomd.requestor.ledger import Ledger
 from dicomd.settings.daemon import DaemonSettings
@@ -37,6 +38,10 @@ _LEASE_S = 10.0
 _SCHEDULE_S = 0.5
 _PRUNE_S = 3600.0
 _MEND_S = 30.0
+_SPARE_THREADS = 32
+_SWITCH_S = 0.0005
+"""How long a thread that waits for the interpreter is put off: transfers wait for answers of few
+bytes, beside threads that compute."""
 _QUIET_S = 3.0
 """How long a stop without a drain time waits for C-CANCELs to be answered."""
 
@@ -52,6 +57,7 @@ class RequestorBirth:
 def run(birth: RequestorBirth) -> int:
     """Retrieve until the lifeline says otherwise; in the forked child. Returns the exit code."""
     try:
+        sys.setswitchinterval(_SWITCH_S)
         requestor = Requestor(birth)
     except Exception as exc:  # whatever a database or a folder has against us
         text = str(exc) if isinstance(exc, DicomdError) else type(exc).__name__
@@ -241,6 +247,9 @@ class Requestor:
             watch=self._dispatcher.watch,
             retrieve=self._dispatcher.retrieve,
             shared=self._shared,
+            threads=_SPARE_THREADS
+            + len(self._settings.retrievals)
+            + sum(one.max_retrievals + AHEAD for one in self._settings.remotes.values()),
         )
         self._dispatcher.hand_out = engine.hand_out
         limits = {name: remote.max_retrievals for name, remote in self._settings.remotes.items()}
@@ -276,8 +285,12 @@ class Requestor:
             time.sleep(_SCHEDULE_S)
 
     def _mend(self, engine: JobEngine) -> None:
+        """Runs that broke go on; studies that the engine has lost, at a power cut, wait again."""
         for run in self._ledger.open_runs():
             engine.mend_run(run.run)
+            for study in self._ledger.studies(run.run, ("queued", "moving")):
+                if not engine.knows(run.run, study.ordinal, study.handed - 1):
+                    self._ledger.reclaim(run.run, study.ordinal, study.handed)
 
     def _take_over(self, engine: JobEngine) -> None:
         for node in self._ledger.lost_nodes(self._node, _LEASE_S):

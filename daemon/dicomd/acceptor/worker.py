@@ -174,8 +174,9 @@ class Worker:
         self._lifeline.send({"report": "ready"})
         poll, connections, clock = self._epoll.poll, self._connections, self._clock
         turn, gate = self._birth.turn, self._gate
+        now = clock()
         while True:
-            for fd, _ in poll(self._patience()):
+            for fd, _ in poll(self._patience(now)):
                 connection = connections.get(fd)
                 if connection is not None:
                     self._serve(connection)
@@ -248,12 +249,14 @@ class Worker:
 
         return record
 
-    def _patience(self) -> float:
+    def _patience(self, now: float) -> float:
         """How long epoll may wait, in seconds."""
         if self._eager:
             return 0.0
-        wake_at = min(self._tick_at, self._gate.opens_at)
-        return max(0.0, wake_at - self._clock())
+        wake_at, opens_at = self._tick_at, self._gate.opens_at
+        if opens_at < wake_at:
+            wake_at = opens_at
+        return wake_at - now if wake_at > now else 0.0
 
     def _serve(self, connection: Connection) -> None:
         try:

@@ -21,6 +21,7 @@ _VERSION = 1
 _ROTATE_BYTES = 16 << 20
 _NAME = re.compile(r"(\d+)-(\d+)-(\d+)\.receipts")
 _READ_BYTES = 1 << 20
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class ReceiptSpool:
         if not receipt.path:
             return
         instance = receipt.instance
-        line = json.dumps(
+        line = _to_json(
             [
                 _VERSION,
                 receipt.path,
@@ -101,8 +102,7 @@ class ReceiptSpool:
                 received_at,
                 job,
                 run,
-            ],
-            separators=(",", ":"),
+            ]
         ).encode()
         with self._lock:
             if self._descriptor < 0 or self._bytes >= self._rotate_bytes:

@@ -6,6 +6,8 @@ listener that changes. When every new worker has said that it serves, ``commit``
 drain and swaps the rest; if anything fails, ``abandon`` undoes it and nobody has noticed.
 """
 
+import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +32,8 @@ METRICS = "metrics"
 CLERK_BIRTH_S = 60.0
 CLERK_SILENCE_S = 120.0
 """The clerk and the requestor wait for disks and databases; a worker never does."""
+_CLERK_NICENESS = 5
+"""Receiving goes first where processors are short: the index can follow later."""
 RELOAD_DRAIN_S = 86400.0
 """How long an old generation may go on. The associations' own clocks end it long before."""
 
@@ -358,6 +362,8 @@ def _keep_index(settings: DaemonSettings, lifeline: Lifeline) -> int:
     """The clerk's birth. Tools have no clerk, and no use for its imports."""
     from dicomd.indexer import worker
 
+    with contextlib.suppress(OSError):  # the system may not let us
+        os.nice(_CLERK_NICENESS)
     return worker.run(worker.IndexerBirth(settings=settings, lifeline=lifeline))
 
 

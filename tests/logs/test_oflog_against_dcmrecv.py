@@ -154,6 +154,62 @@ CONFIGURATIONS = {
     "  log4cplus.rootLogger=WARN,   a  \r\nnonsense\r\n" + CONSOLE,
     "empty root": "log4cplus.rootLogger =\n",
     "empty logger": "log4cplus.rootLogger = INFO, a\nlog4cplus.logger.dcmtk = \n" + CONSOLE,
+    "a comment behind a value": "log4cplus.rootLogger = WARN, a, b # both\n"
+    "log4cplus.appender.b = log4cplus::FileAppender\nlog4cplus.appender.b.File = b.log\n" + CONSOLE,
+    "no colons, no continued lines, no escapes": "log4cplus.rootLogger = WARN, a\n"
+    "log4cplus.rootLogger : OFF\n"
+    + PATTERN
+    + "log4cplus.appender.a.layout.ConversionPattern = a\\tb \\\n= c %m%n\n",
+    "only the first = separates": "log4cplus.rootLogger = WARN, a\n"
+    + PATTERN
+    + "log4cplus.appender.a.layout.ConversionPattern = a=b = %m%n\n",
+    "keys in the wrong case": "log4cplus.rootLogger = WARN, a\nlog4cplus.rootlogger = ALL, a\n"
+    "LOG4CPLUS.rootLogger = OFF\n"
+    + PATTERN
+    + "log4cplus.appender.a.layout.conversionpattern = x\n"
+    + "log4cplus.appender.a.threshold = OFF\n",
+    "what is no boolean leaves the default": "log4cplus.rootLogger = ALL, a\n"
+    + PATTERN
+    + "log4cplus.appender.a.layout.ConversionPattern = <%m>%n\n"
+    + "log4cplus.appender.a.layout.FormatEachLine = no\n"
+    + "log4cplus.appender.a.logToStdErr = yes\n",
+    "TTCC": "log4cplus.rootLogger = ALL, a\n"
+    + CONSOLE
+    + "log4cplus.appender.a.layout = log4cplus::TTCCLayout\n"
+    + "log4cplus.appender.a.layout.DateFormat = %Y-%m\n",
+    "a range that does not accept": "log4cplus.rootLogger = ALL, a\n"
+    + CONSOLE
+    + "log4cplus.appender.a.filters.1 = log4cplus::spi::LogLevelRangeFilter\n"
+    + "log4cplus.appender.a.filters.1.LogLevelMin = DEBUG\n"
+    + "log4cplus.appender.a.filters.2 = log4cplus::spi::StringMatchFilter\n"
+    + "log4cplus.appender.a.filters.2.StringToMatch = dcmrecv\n",
+    "a string is matched with its case": "log4cplus.rootLogger = ALL, a\n"
+    + CONSOLE
+    + "log4cplus.appender.a.filters.1 = log4cplus::spi::StringMatchFilter\n"
+    + "log4cplus.appender.a.filters.1.StringToMatch = DIRECTORY\n",
+    "the threshold comes before the filters": "log4cplus.rootLogger = ALL, a\n"
+    + CONSOLE
+    + "log4cplus.appender.a.Threshold = ERROR\n"
+    + "log4cplus.appender.a.filters.1 = log4cplus::spi::LogLevelMatchFilter\n"
+    + "log4cplus.appender.a.filters.1.LogLevelToMatch = INFO\n"
+    + "log4cplus.appender.a.filters.1.AcceptOnMatch = true\n",
+    "a level of a child lets its events pass a higher root": "log4cplus.rootLogger = OFF, a\n"
+    "log4cplus.logger.dcmtk = TRACE\nlog4cplus.logger.dcmtk.dcmdata = OFF\n" + CONSOLE,
+    "no copies are no choice": "log4cplus.rootLogger = ALL, a\n"
+    "log4cplus.appender.a = log4cplus::RollingFileAppender\n"
+    "log4cplus.appender.a.File = big.log\nlog4cplus.appender.a.MaxBackupIndex = 0\n"
+    "log4cplus.appender.a.MaxFileSize = 0\n",
+    "twice a day, each file but the last copied": "log4cplus.rootLogger = INFO, a\n"
+    "log4cplus.appender.a = log4cplus::DailyRollingFileAppender\n"
+    "log4cplus.appender.a.File = old.log\nlog4cplus.appender.a.Schedule = Twice_Daily\n"
+    "log4cplus.appender.a.MaxBackupIndex = 2\n",
+    "the environment, behind what the file says": "log4cplus.rootLogger = WARN, a\n"
+    "USER_OF_THIS = file\n"
+    + PATTERN
+    + "log4cplus.appender.a.layout.ConversionPattern = ${PATH} ${USER_OF_THIS} ${} %m%n\n",
+    "blanks and widths": "log4cplus.rootLogger = WARN, a\n"
+    + PATTERN
+    + "log4cplus.appender.a.layout.ConversionPattern = [%.5m|%-30.10c|%c{0}|%c{9}|%.0p]%n\n",
     "null and async": "log4cplus.rootLogger = INFO, a, b\n"
     "log4cplus.appender.a = log4cplus::NullAppender\n"
     "log4cplus.appender.b = log4cplus::AsyncAppender\n"
@@ -218,7 +274,7 @@ def run_ours(folder: Path, text: str, events: list[LogEvent]) -> None:
 def content(folder: Path) -> dict[str, str]:
     """Every file of a folder, without what may differ."""
     return {
-        path.name: re.sub(r"\d{6,}", "N", path.read_text())
+        path.name: re.sub(r"\d{6,}|(?<=\[)\d+(?=\] )", "N", path.read_text())
         for path in sorted(folder.iterdir())
         if path.name != "log.cfg"
     }

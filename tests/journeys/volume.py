@@ -61,8 +61,8 @@ def run(*arguments: str, good: tuple[int, ...] = (0,)) -> None:
 @contextmanager
 def volume(folder: Path, *, mebibytes: int = 16) -> Iterator[Volume]:
     """A mounted file system, gone afterwards."""
-    if os.geteuid() != 0 or not os.path.exists("/dev/loop-control"):
-        pytest.skip("mounting a file system needs root and loop devices")
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
     made = Volume(folder, mebibytes=mebibytes)
     made.mount()
     try:

@@ -136,8 +136,8 @@ def mounted(image: Path, where: Path, *options: str) -> Iterator[Path]:
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     """A small ext4 file system in a file; only root can mount it."""
-    if os.geteuid() != 0 or not os.path.exists("/dev/loop-control"):
-        pytest.skip("mounting a file system needs root and loop devices")
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
     path = tmp_path / "image"
     with open(path, "wb") as file:
         file.truncate(IMAGE_BYTES)

@@ -165,6 +165,14 @@ def test_what_a_left_out_entry_would_have_meant_is_no_fault(tmp_path: Path) -> N
             "FILE:2:34: '1.2.3.400' is no network, address or host name; write 192.0.2.0/24",
         ),
         (
+            "stores: {s: {directory: x}}\nlisteners: {a: {address: 300.1.1.1}}",
+            "FILE:2:26: '300.1.1.1' is no address; write 0.0.0.0, 127.0.0.1 or ::1",
+        ),
+        (
+            SOUND + "metrics: {address: ':1:'}",
+            "FILE:3:20: ':1:' is no address; write 0.0.0.0, 127.0.0.1 or ::1",
+        ),
+        (
             "stores: {s: {directory: x}}\nlisteners: {a: {port: 1, socket: dicom}}",
             "FILE:2:23: a listener has `port` or `socket`, not both",
         ),

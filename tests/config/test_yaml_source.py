@@ -72,3 +72,11 @@ def test_an_empty_document_is_an_empty_mapping() -> None:
 def test_a_file_that_cannot_be_read_is_a_fault() -> None:
     with pytest.raises(ConfigError, match="nowhere: cannot be read"):
         read_yaml("nowhere")
+
+
+def test_a_tab_is_called_one() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_yaml("a:\n\tb: 1\n", "x.yaml")
+    (fault,) = caught.value.faults
+    assert str(fault).startswith("x.yaml:2:1: not YAML")
+    assert str(fault).endswith("indent with blanks, not with tabs")

@@ -200,6 +200,8 @@ def plan_lines(result: dict[str, Any], *, would: bool) -> list[str]:
             lines.append(f"  {key}: {new} (new)")
         elif new is None:
             lines.append(f"  {key}: gone (was {old})")
+        elif old == new:  # what a file holds, which is not shown
+            lines.append(f"  {key}: {new}")
         else:
             lines.append(f"  {key}: {old} -> {new}")
     listeners, jobs = result["listeners"], result["jobs"]

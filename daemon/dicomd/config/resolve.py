@@ -9,6 +9,7 @@ import grp
 import ipaddress
 import logging.handlers
 import os
+import re
 import pwd
 import socket
 from collections.abc import Callable, Iterable
@@ -246,10 +247,23 @@ def _addresses(host: str, path: Path, found: _Findings) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(address)) for address in sorted(addresses))
 
 
+def _check_address(path: Path, address: str, found: _Findings) -> None:
+    """What looks like an address must be one; a host name is looked up when it is bound."""
+    if ":" in address or re.fullmatch(r"[0-9.]+", address):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            text = f"{address!r} is no address; write 0.0.0.0, 127.0.0.1 or ::1"
+            found.fault(path, text)
+
+
 def _check_addresses(settings: DaemonSettings, found: _Findings) -> None:
     """No two listeners may want one port of one address, or one socket of systemd's."""
+    if settings.metrics is not None:
+        _check_address(("metrics", "address"), settings.metrics.address, found)
     seen: list[tuple[str, ListenerSettings]] = []
     for name, listener in settings.listeners.items():
+        _check_address(("listeners", name, "address"), listener.address, found)
         for other_name, other in seen:
             path: Path = ("listeners", name)
             if listener.socket and listener.socket == other.socket:

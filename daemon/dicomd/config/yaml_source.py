@@ -68,7 +68,10 @@ def load_yaml(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise ConfigError([Fault(file, line, column, _problem(error))]) from error
+        told = _problem(error)
+        if mark and text.startswith("\t", mark.index):
+            told += "; indent with blanks, not with tabs"
+        raise ConfigError([Fault(file, line, column, told)]) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         what = f"character #x{_code(error.character):04x} is not allowed in YAML"

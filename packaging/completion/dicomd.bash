@@ -13,21 +13,22 @@ _dicomd() {
         words='run check recv move profile status reload stop jobs verify index schema'
     else
         case $verb in
-            run | schema) words='--config --help' ;;
+            run) words='--config --help' ;;
+            schema) words='--help' ;;
             check) words='--config --print --help' ;;
             status) words='--config --socket --json --watch --help' ;;
             reload) words='--config --socket --dry-run --json --help' ;;
-            stop) words='--config --socket --help' ;;
+            stop) words='--config --socket --now --help' ;;
             verify) words='--config --study --json --help' ;;
             index) [ "$COMP_CWORD" -eq 2 ] && words='rebuild' || words='--config --help' ;;
             profile)
-                [ "$COMP_CWORD" -eq 2 ] && words='show convert diff' || words='--json --help'
+                [ "$COMP_CWORD" -eq 2 ] && words='show convert diff' || words='--json --uids --to --output --help'
                 ;;
             jobs)
                 if [ "$COMP_CWORD" -eq 2 ]; then
                     words='list show run pause resume cancel retry history'
                 else
-                    words='--config --socket --json --dry-run --help'
+                    words='--config --socket --json --dry-run --limit --help'
                 fi
                 ;;
         esac

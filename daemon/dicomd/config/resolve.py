@@ -9,8 +9,8 @@ import grp
 import ipaddress
 import logging.handlers
 import os
-import re
 import pwd
+import re
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.journeys.peers import Sender, asconfig, small_data_set, store_rq
-from tests.journeys.running import descendants, free_port, refuses, running, wait_until
+from tests.journeys.running import Daemon, descendants, free_port, refuses, running, wait_until
 from tests.soak_reload import footprint, reload_under_load
 from tests.upper_layer.wire import CT, EXPLICIT
 
@@ -182,6 +182,13 @@ def test_log_settings_change_with_a_reload(tmp_path: Path) -> None:
         wait_until(lambda: "object.stored" in other.read_text(), "the object's line")
 
 
+def test_a_new_level_counts_in_the_workers_of_the_new_generation(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        assert _requests_told(daemon, {}) == 0
+        assert _requests_told(daemon, {"dicomd.acceptor": "debug"}) == 1
+        assert _requests_told(daemon, {}) == 0
+
+
 def test_warnings_are_logged_by_a_reload_too(tmp_path: Path) -> None:
     with running(tmp_path) as daemon:
         assert not daemon.events("config.warned")
@@ -273,3 +280,15 @@ def test_listener_moves_to_an_address_that_overlaps(tmp_path: Path) -> None:
             new.release()
         assert old.store(2) == 0
         assert old.release()[:1] == b"\x06"
+
+
+def _requests_told(daemon: Daemon, levels: dict[str, str]) -> int:
+    """How many debug lines one association has after a reload with these levels."""
+    requests = len(daemon.events("association.requested"))
+    releases = len(daemon.events("association.released"))
+    daemon.tree["logging"] |= {"level": "info", "levels": levels}
+    daemon.write()
+    assert daemon.ask("reload")["ok"]
+    daemon.call().release()
+    wait_until(lambda: len(daemon.events("association.released")) > releases, "the closing line")
+    return len(daemon.events("association.requested")) - requests

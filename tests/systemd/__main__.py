@@ -37,6 +37,7 @@ JOURNEYS: tuple[Callable[[Machine], None], ...] = (
     guard.metrics,
     guard.credentials,
     guard.instance,
+    journal.patients,
     service.stop,
     retrieval.retrieval,
     package.upgrade,

@@ -31,6 +31,16 @@ def journal(machine: Machine) -> None:
     expect("object.stored" not in warned, "-p err leaves information out")
 
 
+def patients(machine: Machine) -> None:
+    """After a day of all that: neither name nor number of the patient stands in any log."""
+    for mark in ("CompressedSamples", "1CT1"):
+        machine.sh(f"grep -q {mark} /var/lib/dicomd/objects/CT.*")
+        code, told = machine.try_sh(
+            f"journalctl --no-pager -o export | grep -a {mark}; grep -ra {mark} /var/log/dicomd"
+        )
+        expect(code == 1 and not told, f"no log names the patient: {told[:200]}")
+
+
 def syslog(machine: Machine) -> None:
     """What goes to /dev/log arrives with its facility and severity."""
     good = machine.read(CONFIG)

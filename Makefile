@@ -67,6 +67,6 @@ packages: $(VENV)/.run
 
 # The packages in a real Debian 12 and a real Debian 13, booted under systemd-nspawn; needs root.
 test-systemd: $(VENV)/.test packages
-	@for tool in debootstrap systemd-nspawn; do command -v $$tool >/dev/null 2>&1 || \
-	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends debootstrap systemd-container; break; }; done
+	@for tool in debootstrap systemd-nspawn rpm openssl; do command -v $$tool >/dev/null 2>&1 || \
+	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends debootstrap systemd-container rpm openssl; break; }; done
 	$(BIN)/python -m tests.systemd

@@ -309,6 +309,18 @@ def test_real_process_exits_64_when_the_port_is_taken(folder: Path, taken_port: 
 
 @pytest.mark.parametrize(
     "arguments",
+    [["-od", "/nonexistent"], ["-xf", "/nonexistent", "P"], ["+tls", "/nonexistent", "/none"], []],
+    ids=["directory", "profile", "tls", "port"],
+)
+def test_what_is_said_before_a_failed_start_is_said_as_far(
+    folder: Path, taken_port: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    line = ["-v", *arguments, taken_port]
+    assert ours(folder, line, monkeypatch) == theirs(folder, line)
+
+
+@pytest.mark.parametrize(
+    "arguments",
     [["-od", "/nonexistent"], ["-xf", "/nonexistent", "P"], []],
     ids=["directory", "profile", "port"],
 )

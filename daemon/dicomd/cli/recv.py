@@ -195,7 +195,9 @@ def _serve(line: CommandLine, log: ToolLog) -> int:
     try:
         return Supervisor(load).run()
     except RecvError as error:
-        report(log, [*_opening(options)[:-1], *error.lines])
+        # dcmrecv looks at keys and certificates last, when it has said that it listens.
+        said = _opening(options) if error.code == EXIT_TLS else _opening(options)[:-1]
+        report(log, [*said, *error.lines])
         return error.code
     except BindError as error:
         report(log, [*_opening(options), *_cannot_listen(options.listener.port, error)])

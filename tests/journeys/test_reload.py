@@ -140,7 +140,11 @@ def test_worker_that_cannot_be_born_refuses_the_reload(tmp_path: Path) -> None:
             "client_certificate": "none",
         }
         daemon.write()
+        other = tmp_path / "other.sock"
+        daemon.tree["control_socket"] = str(other)
+        daemon.write()
         assert not daemon.ask("reload")["ok"]
+        assert not other.exists()
         assert daemon.workers() == workers
         wait_until(lambda: len(daemon.status()["workers"]) == len(workers) + 1, "the others' end")
         association = daemon.call()
@@ -167,6 +171,17 @@ def test_dry_run_says_what_would_change_and_changes_nothing(tmp_path: Path) -> N
         assert "only calling AE titles CT1" in told.stdout
         assert daemon.workers() == workers
         assert not daemon.events("config.reloaded")
+
+
+def test_control_socket_moves_with_a_reload(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        other = tmp_path / "other.sock"
+        daemon.tree["control_socket"] = str(other)
+        daemon.write()
+        assert daemon.ask("reload")["ok"], "who asked at the old one is answered"
+        assert not daemon.socket.exists()
+        daemon.socket = other
+        assert daemon.status()["reload"]["result"] == "applied"
 
 
 def test_log_settings_change_with_a_reload(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ Only one runs at a time; an order that comes meanwhile is carried out after it. 
 old service goes on untouched, and everybody who asked is told why.
 """
 
+import os
+import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -42,6 +45,8 @@ class Reloading:
         self._record = record
         self._waits: list[Reply] = []
         self._began = 0.0
+        self._new_control: socket.socket | None = None
+        """Bound already; callers are heard there as soon as the settings are in force."""
         self.preparation: Preparation | None = None
         self.again: list[Reply] | None = None
         """Orders that came meanwhile; None: there was none."""
@@ -83,6 +88,8 @@ class Reloading:
         if preparation is not None:
             for warning in preparation.settings.warnings:
                 log.warning("config.warned", reason=warning)
+            if planned.control:
+                self._move_control(preparation.settings.control_socket)
         seconds = time.monotonic() - self._began
         result = "applied" if planned.changes or planned.replaced else "unchanged"
         described = planned.as_dict()
@@ -105,6 +112,7 @@ class Reloading:
         if preparation is None:
             return
         self._service.abandon(preparation)
+        self._abandon_control(preparation.settings.control_socket)
         if _logs_differ(preparation.settings, self._service.settings):
             self._restore_logs()
         self.reject((fault,))
@@ -134,6 +142,7 @@ class Reloading:
         preparation, self.preparation = self.preparation, None
         if preparation is not None:
             self._service.abandon(preparation)
+            self._abandon_control(preparation.settings.control_socket)
         self._waits += self.again or []
         self.again = None
         self._answer({"ok": False, "error": "the daemon is stopping"})
@@ -146,27 +155,36 @@ class Reloading:
         if _logs_differ(settings, service.settings):
             # Workers of before go on for a while, and speak of the folders of before.
             prepared = prepare_logs(settings, before=service.settings)
-        control = None
         try:
             if before.control and settings.control_socket:
-                control = bind_control_socket(settings.control_socket)
+                self._new_control = bind_control_socket(settings.control_socket)
             preparation = service.prepare(settings, service.open_sockets(settings))
         except BaseException:
             if prepared is not None:
                 prepared.close()
-            if control is not None:
-                control.close()
+            self._abandon_control(settings.control_socket)
             raise
         if prepared is not None:
             # New workers are born with the levels that are in force at their birth.
             self._logs.swap(prepared)
         else:
             self._logs.reopen()
-        if control is not None:
-            self._control.open(control, settings.control_socket)
-        elif before.control:
-            self._control.stop_listening()
         return preparation
+
+    def _move_control(self, path: str) -> None:
+        """The control socket of the new settings takes the place of the one before."""
+        sock, self._new_control = self._new_control, None
+        if sock is not None:
+            self._control.open(sock, path)
+        else:
+            self._control.stop_listening()
+
+    def _abandon_control(self, path: str) -> None:
+        sock, self._new_control = self._new_control, None
+        if sock is not None:
+            sock.close()
+            with suppress(OSError):
+                os.unlink(path)
 
     def _restore_logs(self) -> None:
         try:

@@ -94,6 +94,8 @@ class Manners:
     releases: bool = False
     cancel_wait_s: float = 0.0
     """Wait so long for a C-CANCEL before each object."""
+    offers: tuple[tuple[str, ...], ...] = ()
+    """Transfer syntaxes of the contexts of the C-STORE association, which then sends nothing."""
 
 
 class Archive:
@@ -113,6 +115,8 @@ class Archive:
         self.associations = 0
         self.cancels = 0
         self.sent: list[str] = []
+        self.chosen: list[dict[int, str]] = []
+        """Context id -> transfer syntax of each C-STORE association."""
         self.most_moves = 0
         self._moves = 0
         self._lock = threading.Lock()
@@ -322,8 +326,10 @@ class Archive:
                 manners.drops_once.discard(instance.uid)
                 if not skipped:
                     if store is None and port is not None:
-                        store = stack.enter_context(_store_association(port))
-                    if store is not None:
+                        offers = manners.offers or ((EXPLICIT, IMPLICIT),)
+                        store = stack.enter_context(_store_association(port, offers))
+                        self.chosen.append(store.accepted)
+                    if store is not None and not manners.offers:
                         time.sleep(manners.object_delay_s)
                         _store(store, instance, number)
                         self.sent.append(instance.uid)
@@ -407,13 +413,13 @@ def encoded_dataset(dataset: Dataset, transfer_syntax: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _store_association(port: int) -> Iterator[Association]:
+def _store_association(port: int, offers: tuple[tuple[str, ...], ...]) -> Iterator[Association]:
     call = Call(
         host="127.0.0.1",
         port=port,
         called_ae_title="DEST",
         calling_ae_title="ARCHIVE",
-        contexts=((CT, (EXPLICIT, IMPLICIT)),),
+        contexts=tuple((CT, syntaxes) for syntaxes in offers),
         implementation_class_uid="1.2.3",
         implementation_version_name="ARCHIVE",
     )

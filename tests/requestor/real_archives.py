@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -47,11 +48,46 @@ def send(port: int, ae_title: str, files: list[str]) -> None:
     )
 
 
+class Dcmqrscp:
+    """DCMTK's archive, which may be killed and started again."""
+
+    def __init__(self, config: Path, port: int) -> None:
+        self.config = config
+        self.port = port
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self.process = subprocess.Popen(
+            ["/usr/bin/dcmqrscp", "-c", str(self.config)],
+            env=ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(lambda: answers(self.port), "dcmqrscp answers")
+
+    def kill(self) -> None:
+        """kill -9 of it and of its children, one an association."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
 @contextlib.contextmanager
 def dcmqrscp(
     folder: Path, instances: list[Instance], destinations: dict[str, int]
 ) -> Iterator[int]:
     """DCMTK's archive, filled; yields its port."""
+    with mortal_dcmqrscp(folder, instances, destinations) as archive:
+        yield archive.port
+
+
+@contextlib.contextmanager
+def mortal_dcmqrscp(
+    folder: Path, instances: list[Instance], destinations: dict[str, int]
+) -> Iterator[Dcmqrscp]:
+    """The same, to be killed."""
     port = free_port()
     (folder / "db").mkdir(parents=True)
     hosts = "\n".join(
@@ -63,19 +99,13 @@ def dcmqrscp(
         f"HostTable BEGIN\n{hosts}\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
         f"AETable BEGIN\nARCHIVE {folder / 'db'} RW (500, 1024mb) ANY\nAETable END\n"
     )
-    process = subprocess.Popen(
-        ["/usr/bin/dcmqrscp", "-c", str(config)],
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    archive = Dcmqrscp(config, port)
+    archive.start()
     try:
-        wait_until(lambda: answers(port), "dcmqrscp answers")
         send(port, "ARCHIVE", write_files(folder / "files", instances))
-        yield port
+        yield archive
     finally:
-        process.terminate()
-        process.wait(10)
+        archive.kill()
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ _TURN_S = 0.5
 _PROGRESS_S = 60.0
 _LEDGER_LOOK_S = 1.0
 _FAULT_S = 2.0
-_MOST_HANDED = 12
+_MOST_HANDED = 16
 """Studies handed out beyond those under way."""
 
 
@@ -364,6 +364,7 @@ class Dispatcher:
         _acquire(place.ahead, stop)
         try:
             self._look_ahead(run, place, study_pass)
+            asked = time.monotonic()
             _acquire(place.slots, stop)
         finally:
             place.ahead.release()
@@ -371,7 +372,8 @@ class Dispatcher:
             with place.lock:
                 place.running += 1
             self._wait_for_pause(place, stop)
-            self._hold_back(run, place)
+            if place.closed.is_set() or time.monotonic() - asked > _LEDGER_LOOK_S:
+                self._hold_back(run, place)
             began = time.monotonic()
             if not self.ledger.set_moving(run.run, study.ordinal, self.node, self._clock()):
                 return "gone"

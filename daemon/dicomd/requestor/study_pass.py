@@ -13,7 +13,7 @@ from dicomd.query.dictionary import Dictionary
 from dicomd.query.identifier import Identifier, encode
 from dicomd.query.keys import apply_keys, parse_key
 from dicomd.requestor.arrivals import Arrivals, Expectation
-from dicomd.requestor.association import AssociationEnded, AssociationFailed
+from dicomd.requestor.association import AssociationFailed
 from dicomd.requestor.completion import Portion, Verdict, judge, portions
 from dicomd.requestor.find_scu import (
     PATIENT_ID,
@@ -98,7 +98,9 @@ class StudyPass:
                 if FIND_CONTEXT_ID in line.association.accepted:
                     self._promised = self._ask(line)
                     self._asked = time.monotonic()
-        except (FindFailed, AssociationEnded) as exc:
+        except (AssociationFailed, Interrupted):
+            raise
+        except MoveError as exc:
             self._fault = exc
 
     def _wants_instances(self) -> bool:

@@ -1,5 +1,6 @@
 """TLS towards a remote: a client's context from its settings (BCP 195: TLS 1.2 or newer)."""
 
+import os
 import ssl
 
 from dicomd.errors import MoveError
@@ -14,10 +15,19 @@ def client_context(settings: TlsSettings) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.check_hostname = False
-        if settings.ca:
-            context.load_verify_locations(settings.ca)
-        else:
+        authorities = [settings.ca, *settings.further_authorities, settings.crl]
+        for path in filter(None, authorities):
+            if os.path.isdir(path):
+                context.load_verify_locations(capath=path)
+            else:
+                context.load_verify_locations(path)
+        if not settings.ca:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        if settings.crl or settings.crl_check:
+            chain = settings.crl_check == "chain"
+            context.verify_flags |= (
+                ssl.VERIFY_CRL_CHECK_CHAIN if chain else ssl.VERIFY_CRL_CHECK_LEAF
+            )
         if settings.certificate:
             password = settings.key_password or None
             if settings.key_password_file:

@@ -11,6 +11,7 @@ from dicomd.errors import StartError
 
 _UNKNOWN = b"unknown"  # STRING_UNKNOWN in tcpd.h
 _LIBRARY = "libwrap.so.0"
+NOT_ALLOWED = "host not allowed by hosts_access"
 
 
 class HostsAccess:

@@ -26,7 +26,7 @@ from dicomd.acceptor.connection import Clocks, Connection, Surroundings
 from dicomd.acceptor.counters import Counters
 from dicomd.acceptor.gate import Gate
 from dicomd.acceptor.helpers import Helpers
-from dicomd.acceptor.hosts_access import HostsAccess
+from dicomd.acceptor.hosts_access import NOT_ALLOWED, HostsAccess
 from dicomd.acceptor.limits import AssociationLimits
 from dicomd.acceptor.names import PeerNames
 from dicomd.acceptor.negotiation import Negotiator
@@ -333,6 +333,11 @@ class Worker:
     def _take(self, sock: socket.socket, address: Any) -> None:
         host = str(address[0]).removeprefix("::ffff:") if address else "local"
         sock.setblocking(False)
+        if self._services.admits_host is not None and not self._services.admits_host(host):
+            # As every program does that asks libwrap: closed without a word.
+            self._log.warning("connection.failed", peer=host, reason=NOT_ALLOWED)
+            sock.close()
+            return
         if self._ssl_context is not None:
             try:
                 sock = self._ssl_context.wrap_socket(

@@ -283,6 +283,10 @@ class DcmtkSpeaker:
 
     def _not_received(self, facts: Mapping[str, Any], level: int) -> Messages:
         reason = _reason(facts)
+        if reason == "host not allowed by hosts_access":
+            peer = str(facts.get("peer", ""))
+            text = f"TCP wrapper: denied connection from {host_name(peer)} ({peer})"
+            return [(ERROR, self._net, text)]
         if not self._is_daemon and not self._moves and _NO_REQUEST.fullmatch(reason):
             # What is no request DCMTK takes for one that names nothing.
             host = str(facts.get("peer_name") or facts.get("peer", ""))

@@ -333,7 +333,8 @@ def test_the_same_instance_again_replaces_the_first(
     else:
         assert receiver.files() == [NAME]
         assert (receiver.objects / NAME).read_bytes().endswith(more)
-        assert f"file already exists, overwriting: {receiver.objects / NAME}" in receiver.text()
+        said = f"file already exists, overwriting: {receiver.objects / NAME}"
+        wait_until(lambda: said in receiver.text(), said)
 
 
 @pytest.mark.parametrize("mode", ["-B", "+B"])

@@ -2,6 +2,8 @@
 
 import tempfile
 from collections import Counter
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,51 @@ def test_two_daemons_share_a_run_and_one_takes_over_the_other(tmp_path: Path) ->
             assert by_study[study, "TWO"] == 0, "a complete study was moved by the other, too"
         for study in done_by_two:
             assert by_study[study, "TWO"] == 1
+
+
+def test_rate_and_pause_count_over_both(tmp_path: Path) -> None:
+    """Two studies an hour are two, whoever fetches them; and between any two there is the pause."""
+    instances = make_instances(3, 1, 1)
+    with (
+        Postgres(Path(tempfile.mkdtemp(prefix="dicomd-postgres-"))) as postgres,
+        Archive(instances) as archive,
+    ):
+        daemons = [
+            Daemon(
+                tmp_path / name,
+                remotes={"PACS": remote(archive.port, pause="1s", calling_ae_title=name)},
+                retrievals={
+                    "gentle": retrieval(rate={"studies_per_hour": 2}),
+                    "paused": retrieval(verify="none"),
+                },
+                ae_title=name,
+                jobs={"database": postgres.url},
+            )
+            for name in ("ONE", "TWO")
+        ]
+        for name, daemon in zip(("ONE", "TWO"), daemons, strict=True):
+            archive.destinations[name] = daemon.port
+            daemon.start()
+        one, two = daemons
+        one.ask("jobs.run", name="gentle")
+        wait_until(lambda: len(archive.moves()) == 2, "two studies")
+        for daemon in daemons:
+            wait_until(
+                lambda daemon=daemon: (
+                    "rate" in [why["kind"] for why in daemon.show("gentle")["why"]]
+                ),
+                "both know why it waits",
+            )
+        two.ask("jobs.run", name="paused")
+        assert two.finished("paused")["run"]["state"] == "reported"
+        reported = [event for daemon in daemons for event in daemon.events("job.reported")]
+        begun = sorted(_seconds(event["timestamp"]) - event["seconds"] for event in reported)
+        assert len(begun) == 3
+        assert all(later - sooner >= 0.9 for sooner, later in pairwise(begun))
+        assert len(archive.moves()) == 5
+        for daemon in daemons:
+            daemon.stop()
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()

@@ -71,11 +71,13 @@ class Dispatcher:
         arrivals: Arrivals,
         *,
         node: str,
+        shared: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.node = node
+        self._shared = shared
         self.hand_out: HandOut | None = None
         self.places = {
             name: Place(
@@ -493,6 +495,12 @@ class Dispatcher:
         return look
 
     def _wait_for_pause(self, place: Place, stop: Callable[[], str]) -> None:
+        pause = place.remote.settings.pause
+        if pause and self._shared:  # the pause counts over all daemons
+            name = place.remote.name
+            jobs = [job for job, one in self.settings.retrievals.items() if one.remote == name]
+            last = self.ledger.last_ended(jobs, self._clock() - pause)
+            place.pause_until = max(place.pause_until, last + pause)
         while place.pause_until > self._clock():
             if reason := stop():
                 raise Interrupted(reason)

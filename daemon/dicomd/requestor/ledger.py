@@ -379,6 +379,16 @@ class Ledger:
         )
         return [float(row[0]) for row in self._rows(query, job=job, since=since)]
 
+    def last_ended(self, jobs: Sequence[str], since: float) -> float:
+        """When the last pass of any daemon over a study of these jobs ended, in runs that have not
+        ended; 0.0 for none after ``since``."""
+        query = (
+            "SELECT MAX(s.ended) FROM dicomd_runs r JOIN dicomd_studies s ON s.run = r.run "
+            "WHERE r.job = :job AND r.state IN ('finding', 'running') AND s.ended > :since"
+        )
+        moments = [self._rows(query, job=job, since=since)[0][0] for job in jobs]
+        return max((float(moment) for moment in moments if moment is not None), default=0.0)
+
     def prune(self, before: float) -> int:
         """Forget runs that ended before."""
         where = "SELECT run FROM dicomd_runs WHERE ended IS NOT NULL AND ended < :before"

@@ -106,7 +106,9 @@ class Requestor:
         self._arrivals = Arrivals(
             os.path.join(state, "receipts"), os.path.join(state, "index.sqlite")
         )
-        self._dispatcher = Dispatcher(settings, self._ledger, self._arrivals, node=self._node)
+        self._dispatcher = Dispatcher(
+            settings, self._ledger, self._arrivals, node=self._node, shared=self._shared
+        )
         self._jobs = Jobs(self._dispatcher, self._ledger)
         self._engine: JobEngine | None = None
         self._drain: _Drain | None = None

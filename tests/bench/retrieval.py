@@ -3,7 +3,7 @@
 Run by hand: ``python -m tests.bench.retrieval``. The archive is DCMTK's dcmqrscp, the listener and
 its durability are the same for both sides, one C-MOVE runs at a time, rounds are interleaved. The
 bare loop is our own C-MOVE on one association: it asks nothing, verifies nothing, remembers
-nothing. A third table holds one C-MOVE of ``dicomd move`` against that of movescu.
+nothing. A second table holds one C-MOVE of ``dicomd move`` against that of movescu.
 """
 
 import argparse
@@ -100,28 +100,34 @@ def empty(daemon: Daemon) -> None:
 
 
 @contextmanager
-def place_of(case: Case, folder: Path) -> Iterator[tuple[int, Daemon, list[Instance]]]:
-    """An archive that holds the case's studies, and a daemon that is to have them."""
+def place_of(case: Case, memory: Path, disk: Path) -> Iterator[tuple[int, Daemon, list[Instance]]]:
+    """An archive that holds the case's studies, in memory, and a daemon that is to have them: its
+    state on the disk, and its objects there where they are durable."""
     instances = make_instances(case.studies, 1, case.objects, size=case.size)
     port = free_port()
-    with dcmqrscp(folder / "archive", instances, {"DEST": port, "ONCE": free_port()}) as archive:
+    with dcmqrscp(memory / "archive", instances, {"DEST": port}) as archive:
         daemon = Daemon(
-            folder / "daemon",
+            disk / "daemon",
             remotes={"PACS": remote(archive)},
             retrievals={"bench": retrieval(find={"level": "STUDY", "keys": {"PatientID": "P1"}})},
             port=port,
         )
-        daemon.settings["stores"]["archive"]["durability"] = case.durability
+        store = daemon.settings["stores"]["archive"]
+        store["durability"] = case.durability
+        if case.durability == "none":
+            daemon.objects = memory / "objects"
+            daemon.objects.mkdir()
+            store["directory"] = str(daemon.objects)
         daemon.write()
         with daemon:
             yield archive, daemon, instances
 
 
-def run_case(case: Case, rounds: int, folder: Path) -> str:
+def run_case(case: Case, rounds: int, memory: Path, disk: Path) -> str:
     """One row."""
     bare: list[float] = []
     ours: list[float] = []
-    with place_of(case, folder) as (archive, daemon, instances):
+    with place_of(case, memory, disk) as (archive, daemon, instances):
         studies = list(dict.fromkeys(one.study for one in instances))
         for turn in range(rounds + 1):
             for side in ("bare", "ours") if turn % 2 else ("ours", "bare"):
@@ -189,7 +195,8 @@ def main() -> None:
     """Run the cases and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path("/var/tmp"))
+    parser.add_argument("--memory", type=Path, default=Path("/dev/shm"))
+    parser.add_argument("--disk", type=Path, default=Path("/var/tmp"))
     parser.add_argument("--only", default="", help="cases with this in their name")
     options = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f} at the start; medians of {options.rounds} rounds\n")
@@ -197,12 +204,15 @@ def main() -> None:
     print("|---|---|---:|---:|---:|")
     for case in CASES:
         if options.only in case.name:
-            with tempfile.TemporaryDirectory(dir=options.folder, prefix="dicomd-bench-") as folder:
-                print(run_case(case, options.rounds, Path(folder)), flush=True)
+            with (
+                tempfile.TemporaryDirectory(dir=options.memory, prefix="dicomd-bench-") as memory,
+                tempfile.TemporaryDirectory(dir=options.disk, prefix="dicomd-bench-") as disk,
+            ):
+                print(run_case(case, options.rounds, Path(memory), Path(disk)), flush=True)
     if options.only in "one C-MOVE":
         print("\n| retrieval | dicomd move, MB/s | movescu, MB/s | ratio |\n|---|---:|---:|---:|")
-        with tempfile.TemporaryDirectory(dir=options.folder, prefix="dicomd-bench-") as folder:
-            print(one_move(options.rounds, Path(folder)))
+        with tempfile.TemporaryDirectory(dir=options.memory, prefix="dicomd-bench-") as memory:
+            print(one_move(options.rounds, Path(memory)))
 
 
 if __name__ == "__main__":

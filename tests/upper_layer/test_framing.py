@@ -144,3 +144,9 @@ def test_an_abort_inside_a_header_is_only_bytes() -> None:
     association = established()
     feed(association, [p_data(pdv(1, 3, STORE))])
     assert feed(association, [p_data(pdv(1, 2, ABORT))]) == [(1, ABORT, True)]
+
+
+def test_a_command_set_cut_off_in_its_second_element_announces_nothing() -> None:
+    begun = bytes.fromhex("00000000040000005a000000000002001a00000000")
+    for length in range(len(begun) + 1):
+        assert not announces_dataset(begun[:length])

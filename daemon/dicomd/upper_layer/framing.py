@@ -51,7 +51,7 @@ def announces_dataset(command: bytes) -> bool:
 
     A peek and no more: a command set that cannot be walked that far announces none.
     """
-    if command[12:16] == _USUAL_SECOND and command[:8] == _USUAL_FIRST:
+    if len(command) >= 20 and command[12:16] == _USUAL_SECOND and command[:8] == _USUAL_FIRST:
         # The usual store request: after its class come three numbers and the one that is asked for.
         at = 20 + command[16] + 256 * command[17]
         if (

@@ -45,7 +45,7 @@ class Case:
 
 CASES = (
     Case(100, 10, 200, "none"),
-    Case(40, 20, 525_000, "none"),
+    Case(80, 20, 525_000, "none"),
     Case(40, 20, 525_000, "object"),
 )
 

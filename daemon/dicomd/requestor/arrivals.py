@@ -103,6 +103,8 @@ class Arrivals:
                 found.add(uid)
             else:
                 unknown.append(uid)
+        if not unknown:
+            return found
         with self._open_index() as index:
             if index is not None:
                 for uid in index.present(unknown):

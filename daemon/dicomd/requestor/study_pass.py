@@ -6,7 +6,7 @@ simply begun anew.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dicomd.errors import MoveError
 from dicomd.query.dictionary import Dictionary
@@ -83,7 +83,9 @@ class StudyPass:
     """What an earlier pass has missed; still promised, even if the archive names it no more."""
     moves: int = 0
     _promised: dict[str, str] | None = None
-    """What the archive said when it was asked ahead, and when (monotonic seconds)."""
+    """What the archive said when it was asked ahead, what of it was here, and when (monotonic
+    seconds)."""
+    _present: set[str] = field(default_factory=set)
     _asked: float = 0.0
     _fault: MoveError | None = None
 
@@ -98,6 +100,8 @@ class StudyPass:
                 if FIND_CONTEXT_ID in line.association.accepted:
                     self._promised = self._ask(line)
                     self._asked = time.monotonic()
+            if self._promised:
+                self._present = self.arrivals.on_disk(self._promised, {})
         except (AssociationFailed, Interrupted):
             raise
         except MoveError as exc:
@@ -137,7 +141,8 @@ class StudyPass:
 
     def _by_instances(self, line: Line) -> PassResult:
         promised = self._promised
-        if promised is None or time.monotonic() - self._asked > _FRESH_S:
+        asked_ahead = promised is not None and time.monotonic() - self._asked <= _FRESH_S
+        if promised is None or not asked_ahead:
             promised = self._ask(line)
         if not promised:
             return PassResult(
@@ -145,7 +150,9 @@ class StudyPass:
             )
         studies = self.keys.get(STUDY_UID, "").split("\\")
         with self.arrivals.expect(promised, studies) as expectation:
-            present = self.arrivals.on_disk(promised, expectation.arrived)
+            present = self._present
+            if not asked_ahead:
+                present = self.arrivals.on_disk(promised, expectation.arrived)
             verdict = judge(promised, present)
             reason = ""
             if verdict.missing:

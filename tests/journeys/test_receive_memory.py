@@ -1,53 +1,65 @@
-"""What a worker holds does not depend on what peers send, or on how many wait."""
+"""What a worker of a real daemon holds does not depend on what peers send, or on how many wait."""
 
-import os
 import select
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from struct import pack
+from typing import Any
 
 import pytest
 from tests.acceptor.peers import cpu_seconds, establish, heard
-from tests.acceptor.service import Service
 from tests.acceptor.sessions import status_of
+from tests.journeys.running import Daemon, running
 from tests.upper_layer.wire import STORE, associate_rq, p_data, pdv
-
-from dicomd.settings.listener import LimitSettings, ListenerSettings
-from dicomd.settings.storage import StoreSettings
 
 pytestmark = pytest.mark.journey
 LIMIT_KIB = 80 << 10
 MIB = 1 << 20
+QUIET = {"level": "info"}
 
 
-def resident_kib(service: Service) -> int:
-    for line in Path(f"/proc/{service.pids[0]}/status").read_text().splitlines():
+def listeners(**keys: Any) -> dict[str, Any]:
+    return {"one": {"address": "127.0.0.1", "port": 0, "workers": 1, **keys}}
+
+
+def peak_kib(daemon: Daemon) -> int:
+    """The most memory that the worker has had resident."""
+    (pid,) = daemon.workers()
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1])
     raise AssertionError("no VmHWM")
 
 
 def test_five_hundred_idle_associations_cost_little(tmp_path: Path) -> None:
-    many = LimitSettings(associations=600, associations_per_host=600)
-    with Service(tmp_path, listener=ListenerSettings(limits=many)) as service, ExitStack() as stack:
-        before = resident_kib(service)
+    many = {"associations": 600, "associations_per_host": 600}
+    log = {"file": {"path": str(tmp_path / "dicomd.log")}, **QUIET}
+    with (
+        running(tmp_path, listeners=listeners(limits=many), logging=log) as daemon,
+        ExitStack() as stack,
+    ):
+        before = peak_kib(daemon)
+        port = daemon.port()
         socks = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=10))
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
             for _ in range(500)
         ]
         for sock in socks:
             sock.sendall(associate_rq())
         for sock in socks:
             assert heard(sock)[:1] == b"\x02"
-        assert len(service.ask()) == 500
-        after = resident_kib(service)
+        assert len(daemon.status()["associations"]) == 500
+        after = peak_kib(daemon)
         assert after < LIMIT_KIB
         assert after - before < 12 << 10
-        used = cpu_seconds(service.pids[0])
+        (pid,) = daemon.workers()
+        used = cpu_seconds(pid)
         select.select([], [], [], 1.0)
-        assert cpu_seconds(service.pids[0]) - used < 0.02
+        assert cpu_seconds(pid) - used < 0.02
 
 
 def large_object(size: int) -> Iterator[bytes]:
@@ -66,28 +78,33 @@ def large_object(size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("mode", ["bit-preserving", "normal", "ignore"])
-def test_a_large_object_costs_what_a_small_one_costs(mode: str) -> None:
+def test_a_large_object_costs_what_a_small_one_costs(mode: str, tmp_path: Path) -> None:
     size = 2 * 1024 * MIB if mode == "ignore" else 512 * MIB
-    place = Path("/dev/shm") / f"dicomd-test-{os.getpid()}-{mode}"
-    place.mkdir()
-    store = StoreSettings(mode=mode, durability="none", min_free_space=0)  # type: ignore[arg-type]  # one of its literals
+    place = tempfile.mkdtemp(prefix="dicomd-test-", dir="/dev/shm")
+    store = {"directory": place, "mode": mode, "durability": "none", "min_free_space": 0}
+    if mode == "ignore":
+        del store["directory"]
+    log = {"file": {"path": str(tmp_path / "dicomd.log")}, **QUIET}
     try:
         with (
-            Service(place, store=store) as service,
-            socket.create_connection(("127.0.0.1", service.port), timeout=60) as sock,
+            running(
+                tmp_path,
+                listeners=listeners(),
+                stores={"archive": store},
+                logging=log,
+                index={"checksums": False},
+            ) as daemon,
+            socket.create_connection(("127.0.0.1", daemon.port()), timeout=60) as sock,
         ):
-            before = resident_kib(service)
+            before = peak_kib(daemon)
             establish(sock)
             for part in large_object(size):
                 sock.sendall(part)
             assert status_of(heard(sock)) == 0
-            assert resident_kib(service) < LIMIT_KIB
-            assert resident_kib(service) - before < 8 << 10
+            assert peak_kib(daemon) < LIMIT_KIB
+            assert peak_kib(daemon) - before < 8 << 10
             if mode != "ignore":
-                (path,) = service.files()
+                (path,) = Path(place).glob("CT.*")
                 assert path.stat().st_size > size
-                path.unlink()
     finally:
-        for path in sorted(place.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        place.rmdir()
+        shutil.rmtree(place)

@@ -34,16 +34,20 @@ class FolderSync:
         self._started = 0
         self._done = 0
         self._failures: dict[int, OSError] = {}
+        self.waiting = 0
+        """Threads inside ``sync`` just now."""
 
     def sync(self, descriptor: int) -> None:
         """Return when a sync that began after this call has ended. OSError when it failed."""
         with self._changed:
             turn = self._started + 1
+            self.waiting += 1
             while self._done < turn:
                 if self._running:
                     self._changed.wait()
                 else:
                     self._lead(descriptor)
+            self.waiting -= 1
             failure = self._failures.get(turn)
         if failure is not None:
             raise OSError(failure.errno, failure.strerror)

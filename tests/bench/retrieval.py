@@ -47,6 +47,7 @@ CASES = (
     Case(100, 10, 200, "none"),
     Case(80, 20, 525_000, "none"),
     Case(40, 20, 525_000, "object"),
+    Case(6, 250, 525_000, "object"),
 )
 
 

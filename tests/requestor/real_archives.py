@@ -97,7 +97,7 @@ def mortal_dcmqrscp(
     config.write_text(
         f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
         f"HostTable BEGIN\n{hosts}\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
-        f"AETable BEGIN\nARCHIVE {folder / 'db'} RW (500, 1024mb) ANY\nAETable END\n"
+        f"AETable BEGIN\nARCHIVE {folder / 'db'} RW (500, 4096mb) ANY\nAETable END\n"
     )
     archive = Dcmqrscp(config, port)
     archive.start()

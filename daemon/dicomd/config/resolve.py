@@ -328,7 +328,7 @@ def _check_retrieval(
         if value
     ]
     if len(given) != 1:
-        what = " and ".join(given) if given else "none of them"
+        what = " and ".join(given) if given else "nothing that says what to fetch"
         text = f"retrieval {name!r} has {what}; it needs one of `find`, `list` and `keys`"
         found.fault(path, text, key=True)
     # The dictionary of data elements is large: only who retrieves pays for it.

@@ -9,7 +9,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -22,6 +21,7 @@ from dicomd.requestor.arrivals import Arrivals
 from dicomd.requestor.association import AssociationFailed
 from dicomd.requestor.find_scu import STUDY_UID
 from dicomd.requestor.ledger import OPEN_STATES, Ledger, Run, Study
+from dicomd.requestor.place import Place, acquire
 from dicomd.requestor.remote import Remote
 from dicomd.requestor.study_pass import Interrupted, PassResult, StudyPass
 from dicomd.requestor.units import Unit, from_find, from_keys, from_list
@@ -43,22 +43,6 @@ class HandOut(Protocol):
     """The engine's way to queue a transfer."""
 
     def __call__(self, remote: str, run: str, ordinal: int, handed: int, priority: str) -> None: ...
-
-
-@dataclass(slots=True)
-class Place:
-    """A remote with its limit on this daemon. Mutable: who uses it, when the last ended."""
-
-    remote: Remote
-    slots: threading.Semaphore
-    ahead: threading.Semaphore
-    """Who may ask already what the next study holds, while others are transferred."""
-    running: int = 0
-    pause_until: float = 0.0
-    """Unix seconds."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    closed: threading.Event = field(default_factory=threading.Event)
-    """Nothing new is begun any more; what runs may end."""
 
 
 class Dispatcher:
@@ -363,11 +347,11 @@ class Dispatcher:
             run_id=run.run,
             known_missing=study.missing,
         )
-        _acquire(place.ahead, stop)
+        acquire(place.ahead, stop)
         try:
             self._look_ahead(run, place, study_pass)
             asked = time.monotonic()
-            _acquire(place.slots, stop)
+            acquire(place.slots, stop)
         finally:
             place.ahead.release()
         try:
@@ -514,12 +498,6 @@ class Dispatcher:
                 return False
             self.draining.wait(0.1)
         return not stop()
-
-
-def _acquire(semaphore: threading.Semaphore, stop: Callable[[], str]) -> None:
-    while not semaphore.acquire(timeout=_TURN_S):
-        if reason := stop():
-            raise Interrupted(reason)
 
 
 def back_off(retry: RetrySettings, attempt: int) -> float:
